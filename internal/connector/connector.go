@@ -1,0 +1,307 @@
+// Package connector is the seam to the outside systems: the interface that
+// every system implements, the registry that names them, and the two things a
+// connector needs from its host (tokens and quota). Implementations live in
+// sub-packages and pass the same suite, connectortest.
+package connector
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Connector speaks to one side of one connection. It is safe for concurrent use.
+//
+// Every method returns *fault.Error values: Transient (with MaybeApplied for a
+// write whose outcome is unknown), Throttled (with After), Auth, Forbidden,
+// Invalid (with Field where the vendor names it), Duplicate (with ExistingID
+// where the vendor names it), Stale (412), Gone. Gone is returned only for the
+// vendor's own well-formed "no such record" answer, never for a bare 404 of a
+// proxy, an HTML page or an empty body.
+//
+// A 401 is retried once inside with a fresh token. Nothing else is retried
+// inside: the engine decides. No method blocks past its context.
+type Connector interface {
+	// Capabilities tells what this server can do, after the integration's
+	// overrides and the stored results of Probe. It makes no call.
+	Capabilities() Capabilities
+	// Probe asks the server what no page says (change filter, custom fields
+	// merged or replaced) without leaving anything changed behind.
+	Probe(ctx context.Context) (Capabilities, error)
+	// Check tries token, scopes and one page of each object, for people.
+	Check(ctx context.Context, objects []string) (Report, error)
+	// List reads one page of an object. Pages of one listing are chained by
+	// Page.Next; records may repeat between pages, none may be missed because
+	// of equal timestamps, drift or deletes during the listing.
+	List(ctx context.Context, request ListRequest) (Page, error)
+	// Deleted lists ids deleted since, where the vendor has such a list
+	// (Capabilities.DeletedList); ids are hints only.
+	Deleted(ctx context.Context, object string, since time.Time, cursor string) (ids []string, next string, err error)
+	// Get reads one record. The returned Ref.ID differs from id after a merge.
+	Get(ctx context.Context, object, id string) (record.Record, error)
+	// Search finds records whose value at path equals value by the server's
+	// rules; the caller compares again in normal form. Eventually consistent.
+	// since bounds servers that must be scanned instead (zero: everything).
+	Search(ctx context.Context, request SearchRequest) ([]record.Record, error)
+	// Create makes a record from fields keyed by dotted path.
+	Create(ctx context.Context, object string, fields map[string]any, options WriteOptions) (record.Record, error)
+	// Update changes only the dotted paths given; null clears. current is the
+	// record as read immediately before: a server that replaces an object or
+	// list as a whole is sent the merged whole.
+	Update(ctx context.Context, current record.Record, fields map[string]any, options WriteOptions) (record.Record, error)
+	// Delete removes a record. A record already gone is no error.
+	Delete(ctx context.Context, object, id string, options WriteOptions) error
+	// EnsureWebhook registers, corrects or switches on the webhook for url and
+	// answers its state. It is idempotent and keeps webhooks of others.
+	EnsureWebhook(ctx context.Context, spec WebhookSpec) (WebhookState, error)
+	// WebhookStatus reads the state of a registered webhook; Gone if it is not there.
+	WebhookStatus(ctx context.Context, id string) (WebhookState, error)
+	// RemoveWebhook deletes it. Already gone is no error.
+	RemoveWebhook(ctx context.Context, id string) error
+}
+
+// Driver makes connectors of one kind and reads their webhooks, which needs no
+// token and no network.
+type Driver interface {
+	// Name is the `connector:` word of the integration file.
+	Name() string
+	// Title is the product's name in sentences for people ("SalesOS").
+	Title() string
+	// Open makes a connector. It makes no call; bad settings are fault.Usage.
+	Open(config Config) (Connector, error)
+	// ParseWebhook verifies the signature over the raw body with any of the
+	// secrets, in constant time, and returns the events. A bad, missing or
+	// malformed signature is fault.Unauthorized; a body that is signed but not
+	// understood is fault.Invalid.
+	ParseWebhook(header http.Header, body []byte, secrets []string, now time.Time) ([]Event, error)
+	// Objects lists the collections this driver can speak.
+	Objects() []Object
+}
+
+// Object describes one collection of a system.
+type Object struct {
+	// Name is the collection ("leads"), Singular the word in sentences ("lead").
+	Name, Singular string
+	// Creatable is false for read-only collections and for those that are
+	// dangerous to create (SalesOS users get an invitation).
+	Creatable bool
+	// Searchable lists the paths Search can look up at the server.
+	Searchable []string
+	// UpdatedAt is false for objects without an updated time: they are scanned whole.
+	UpdatedAt bool
+}
+
+// Event is a change hint out of a webhook. Nothing in it but the ref is believed.
+type Event struct {
+	// ID is the vendor's event id, or the body's hash.
+	ID string
+	// Object and RecordID name the record.
+	Object, RecordID string
+	// Kind is the vendor's event name, for people and metrics.
+	Kind string
+	// MergedInto is the surviving record of a merge, else empty.
+	MergedInto string
+}
+
+// Capabilities is what a server can do. The zero value is the most careful one.
+type Capabilities struct {
+	// UpdatedFilter: listings accept a changed-since filter.
+	UpdatedFilter bool `json:"updated_filter"`
+	// Versions: Get answers a version and Update honours If-Match.
+	Versions bool `json:"versions"`
+	// Unique lists paths the server keeps unique (a second create answers 409).
+	Unique []string `json:"unique,omitempty"`
+	// IdempotencyKey: the server honours Idempotency-Key on create.
+	IdempotencyKey bool `json:"idempotency_key"`
+	// DeletedList: the server lists deleted ids.
+	DeletedList bool `json:"deleted_list"`
+	// CustomFieldsReplace: a PATCH of an inner key replaces the whole object,
+	// so the whole must be sent; false when the server merges by key.
+	CustomFieldsReplace bool `json:"custom_fields_replace"`
+	// SearchLag is how long a new record may be missing from Search.
+	SearchLag time.Duration `json:"search_lag"`
+	// LateBy is how long a new record may be missing from List.
+	LateBy time.Duration `json:"late_by"`
+	// Granularity is the step of the server's timestamps.
+	Granularity time.Duration `json:"granularity"`
+}
+
+// ListRequest asks for one page.
+type ListRequest struct {
+	// Object is the collection.
+	Object string
+	// Since asks for records changed at or after it (server's clock); zero: all.
+	Since time.Time
+	// Cursor is Page.Next of the page before; empty: from the start.
+	Cursor string
+	// Limit is the wished page size; 0: the vendor's largest.
+	Limit int
+}
+
+// Page is one page of a listing.
+type Page struct {
+	// Records in the server's order, full rows.
+	Records []record.Record
+	// Next continues the listing; empty: that was the last page. It is opaque,
+	// durable (it may be stored and used days later) and holds no personal data.
+	Next string
+	// Total is the number of records of the whole listing; -1 when not said.
+	Total int
+	// ServerTime is the server's clock (Date header); zero when not said.
+	ServerTime time.Time
+	// Whole is true when the listing ignores Since and reads everything.
+	Whole bool
+}
+
+// SearchRequest looks for records by one value.
+type SearchRequest struct {
+	// Object is the collection, Path the dotted field, Value what it must equal.
+	Object, Path string
+	Value        any
+	// Since bounds a scan on servers that cannot search that path: only records
+	// created at or after it are read. Zero: no bound.
+	Since time.Time
+}
+
+// WriteOptions guard a write.
+type WriteOptions struct {
+	// IfMatch is the version that must still be current; empty: unconditional.
+	IfMatch string
+	// IdempotencyKey is sent where the server honours it; the same key is used
+	// for every try of one intent.
+	IdempotencyKey string
+}
+
+// WebhookSpec is the webhook a connection wants.
+type WebhookSpec struct {
+	// URL is where the vendor posts to, Secret what it signs with.
+	URL, Secret string
+	// Objects are the collections whose events are wanted.
+	Objects []string
+	// ID is the registration known from before; empty: look for one with URL.
+	ID string
+}
+
+// WebhookState is what the vendor says of a webhook.
+type WebhookState struct {
+	// ID is the vendor's registration id.
+	ID string
+	// Active is false when the vendor switched it off.
+	Active bool
+	// Reactivated is true when EnsureWebhook found it off and switched it on:
+	// events were lost, and the gap must be reconciled.
+	Reactivated bool
+}
+
+// Report is what Check found, for people.
+type Report struct {
+	// Token is empty when a token was had, else what is wrong.
+	Token string
+	// Objects maps a collection to empty (readable) or what is wrong.
+	Objects map[string]string
+	// Sample holds one record of each readable collection.
+	Sample map[string]record.Record
+	// Skew is the server's clock minus ours.
+	Skew time.Duration
+}
+
+// Config is what a Driver opens a connector with. Everything comes from the
+// integration file, with variables and secrets filled in.
+type Config struct {
+	// Side is where this connector stands; it goes into every Ref.
+	Side record.Side
+	// Connection and Tenant label logs and metrics.
+	Tenant, Connection string
+	// BaseURL is the API's root without a trailing slash.
+	BaseURL string
+	// Auth says how to get tokens.
+	Auth Auth
+	// Capabilities are the effective ones: declared, probed, or the vendor's defaults.
+	Capabilities Capabilities
+	// Objects are the collections of this connection, for scopes and webhooks.
+	Objects []string
+	// Client sends requests: built by transport.New with limits, logging,
+	// quota, tracing and redaction inside.
+	Client *http.Client
+	// Tokens keeps the access token among workers.
+	Tokens TokenStore
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Auth is the credentials section of a system.
+type Auth struct {
+	// Kind: "oauth2_client_credentials" (default), "oauth2_authorization_code", "static".
+	Kind string
+	// TokenURL, ClientID, ClientSecret, Audience, Scopes as in RFC 6749.
+	TokenURL, ClientID, ClientSecret, Audience string
+	Scopes                                     []string
+	// Token is the static token of Kind static.
+	Token string
+	// RefreshToken starts Kind oauth2_authorization_code.
+	RefreshToken string
+}
+
+// Token is a stored credential. It is encrypted at rest.
+type Token struct {
+	Access, Refresh string
+	Expires         time.Time
+}
+
+// TokenStore shares one token among all workers of a connection's side.
+type TokenStore interface {
+	// Load returns the stored token, zero if there is none.
+	Load(ctx context.Context) (Token, error)
+	// Refresh calls mint at most once among all workers for the token that the
+	// caller saw fail or expire (stale), stores what it returns and hands it to
+	// everybody; when another worker has meanwhile stored a different token,
+	// that one is returned and mint is not called.
+	Refresh(ctx context.Context, stale Token, mint func(ctx context.Context, old Token) (Token, error)) (Token, error)
+}
+
+// Lane orders the use of a scarce quota: live before poll before backfill.
+type Lane string
+
+// The lanes.
+const (
+	LaneLive     Lane = "live"
+	LanePoll     Lane = "poll"
+	LaneBackfill Lane = "backfill"
+)
+
+// Quota shares one vendor plan among all workers of a connection's side.
+type Quota interface {
+	// Take waits for permission to make one call, at most until ctx ends or
+	// wait is over; then fault.Throttled with After.
+	Take(ctx context.Context, lane Lane) error
+	// Observe tells what the vendor's headers said. The vendor's Remaining is
+	// the truth, since others share the plan.
+	Observe(ctx context.Context, seen QuotaSeen)
+}
+
+// QuotaSeen is what one answer said about the plan. Zero fields were not said.
+type QuotaSeen struct {
+	Limit, Remaining int
+	// Known is false when the answer carried no quota headers.
+	Known   bool
+	ResetAt time.Time
+	// PausedUntil is set by a 429: nobody calls before it.
+	PausedUntil time.Time
+}
+
+type laneKey struct{}
+
+// WithLane marks the calls made under ctx with a lane.
+func WithLane(ctx context.Context, lane Lane) context.Context {
+	return context.WithValue(ctx, laneKey{}, lane)
+}
+
+// LaneOf returns the lane of ctx; LaneLive when none was set.
+func LaneOf(ctx context.Context) Lane {
+	if lane, ok := ctx.Value(laneKey{}).(Lane); ok {
+		return lane
+	}
+	return LaneLive
+}
