@@ -1,0 +1,403 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Store is the durable state. Every method is one transaction, safe for many
+// processes at once, and returns *fault.Error: NotFound, Conflict, Stale (a
+// lease was lost: nothing of the call was written), Unavailable (the database
+// does not answer: nothing is known to be written), Usage.
+//
+// Times are the Store's own clock unless a time is passed in: on Postgres the
+// database's, so that workers with wrong clocks agree on leases and due times.
+type Store interface {
+	Connections
+	Inbox
+	Records
+	Conflicts
+	DeadLetters
+	Histories
+	Guards
+	Runs
+	Listings
+	Sides
+	Requests
+
+	// Now is the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+	// Migrate brings the schema up to date; safe when many start at once.
+	Migrate(ctx context.Context) error
+	// Ping answers nil when the database works.
+	Ping(ctx context.Context) error
+	// Purge deletes what is older than its retention, in batches.
+	Purge(ctx context.Context, retention Retention) (int, error)
+	// Close releases the database.
+	Close() error
+}
+
+// Retention says how long finished things are kept; zero keeps for good.
+type Retention struct {
+	History, ClosedConflicts, ClosedDeadLetters, EndedRuns, Tombstones, Requests time.Duration
+}
+
+// ListOptions pages a list. Cursor is opaque; an invalid one is fault.Usage.
+type ListOptions struct {
+	// Limit is 1..200; 0 means 50.
+	Limit  int
+	Cursor string
+}
+
+// Connections keeps installed integrations.
+type Connections interface {
+	// CreateConnection stores a new connection as version 1.
+	CreateConnection(ctx context.Context, connection Connection) error
+	// UpdateConnection stores a new version (the old ones are kept) if Version
+	// is the present one plus one, else fault.Conflict.
+	UpdateConnection(ctx context.Context, connection Connection) error
+	// SetConnectionState changes the state alone; reason is for people.
+	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error
+	// Connection returns one with variables and secrets decrypted, or NotFound.
+	Connection(ctx context.Context, key Key) (Connection, error)
+	// FindConnection looks an id up in whatever tenant it belongs to.
+	FindConnection(ctx context.Context, id string) (Connection, error)
+	// ListConnections pages the connections of a tenant; empty tenant: all.
+	ListConnections(ctx context.Context, tenant string, options ListOptions) (items []Connection, next string, err error)
+	// DeleteConnection removes a connection and everything that belongs to it.
+	DeleteConnection(ctx context.Context, key Key) error
+}
+
+// Inbox is the durable table of changes, one row per stream and ref.
+type Inbox interface {
+	// Enqueue stores changes: a new row, or a larger generation on the old one
+	// with the earlier due time, the smaller lane and the newer event id and
+	// run. It returns true when no nudge is pending, and marks one pending for
+	// nudgeFor: the caller then tells Temporal.
+	Enqueue(ctx context.Context, key Key, changes []Change, nudgeFor time.Duration) (needNudge bool, err error)
+	// ClearNudge is called before the inbox is read.
+	ClearNudge(ctx context.Context, key Key) error
+	// Claim takes up to request.Limit due rows whose leases are free, smallest
+	// lane then earliest due first, takes the leases of each (the ref's, and
+	// that of its counterparts by any link in state active or detached), and
+	// counts the claim. A row whose lease is held is passed over. Rows claimed
+	// by a worker that died become claimable when their lease expires.
+	Claim(ctx context.Context, key Key, request ClaimRequest) ([]Work, error)
+	// Pending says how much is waiting.
+	Pending(ctx context.Context, key Key, filter PendingFilter) (Pending, error)
+	// Extend takes more keys into a lease or renews it to now+ttl: all or
+	// nothing, in sorted order. Busy when another holds a key; Stale when the
+	// lease itself was lost.
+	Extend(ctx context.Context, key Key, lease Lease, moreKeys []string, ttl time.Duration) (Lease, error)
+	// Acquire takes a lease outside of a claim; Busy when a key is held.
+	Acquire(ctx context.Context, key Key, keys []string, ttl time.Duration) (Lease, error)
+	// Release gives a lease back early; lost leases are no error.
+	Release(ctx context.Context, key Key, lease Lease) error
+	// ConnectionsWithDue lists connections in state active that have rows due
+	// before now and no nudge pending, for the sweep.
+	ConnectionsWithDue(ctx context.Context, limit int) ([]Key, error)
+}
+
+// ClaimRequest says which rows a drain wants.
+type ClaimRequest struct {
+	// Shard of Shards: rows whose ref hashes into it (fnv32a of the ref's string modulo Shards); Shards 0 or 1: all.
+	Shard, Shards int
+	// MaxLane leaves out less urgent lanes.
+	MaxLane Lane
+	// RunID, if set, takes only rows of that run.
+	RunID string
+	Limit int
+	TTL   time.Duration
+}
+
+// PendingFilter narrows Pending.
+type PendingFilter struct {
+	RunID  string
+	Stream string
+}
+
+// Pending is what waits in a connection.
+type Pending struct {
+	// Changes due or waiting for a retry; DueNow those that could be claimed
+	// now; Untried those of them that were never finished once.
+	Changes, DueNow, Untried int
+	// Intents are writes whose outcome is unknown.
+	Intents int
+	// NextDue is the earliest due time or lease expiry of what is not claimable
+	// now; zero when there is nothing. Oldest is the earliest arrival.
+	NextDue, Oldest time.Time
+}
+
+// State is all that the ledger knows about a record before it is reconciled.
+type State struct {
+	// Link is the active or detached link of the ref; nil when unlinked.
+	// Tombstone is the newest tombstone of the ref when there is no such link.
+	Link, Tombstone *Link
+	// Intents are the open ones whose link, source or target is this record,
+	// oldest first.
+	Intents []Intent
+	// Conflicts open or decided on the link.
+	Conflicts []Conflict
+	// DeadLetters open on the ref or its counterpart.
+	DeadLetters []DeadLetter
+	// Held operations of the link that wait or are approved.
+	Held []Held
+}
+
+// Records is what reconcile reads and writes about one record.
+type Records interface {
+	// Load reads the state of a ref in a stream.
+	Load(ctx context.Context, key Key, stream string, ref record.Ref) (State, error)
+	// LoadMany is Load for many refs of one stream and side, for listings.
+	LoadMany(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]State, error)
+	// Counterparts translates ids of one side into the ids of the other by
+	// active links of a stream. Unknown ids are missing from the map.
+	Counterparts(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]string, error)
+	// Commit applies everything in one transaction, fenced: if any key of the
+	// lease belongs to another token, nothing is written and the error is Stale.
+	Commit(ctx context.Context, key Key, commit Commit) error
+	// Links lists links; empty filter fields match all.
+	Links(ctx context.Context, key Key, filter LinkFilter, options ListOptions) (items []Link, next string, err error)
+	// Link returns one link or NotFound.
+	Link(ctx context.Context, key Key, id string) (Link, error)
+	// SomeLinked returns up to n ids on a side that have an active link and are
+	// not marked gone, without the one named: the control of a verified delete.
+	SomeLinked(ctx context.Context, key Key, stream string, side record.Side, except string, n int) ([]string, error)
+	// CountLinks counts active links by stream.
+	CountLinks(ctx context.Context, key Key) (map[string]int, error)
+	// MatchCandidates returns the seen refs of a side with that match hash,
+	// with the state of their link (empty when unlinked).
+	MatchCandidates(ctx context.Context, key Key, stream string, side record.Side, matchHash string) ([]Candidate, error)
+}
+
+// Candidate is a record that carries a match key.
+type Candidate struct {
+	Ref     record.Ref
+	InScope bool
+	// LinkID and LinkState are those of its active or detached link.
+	LinkID    string
+	LinkState LinkState
+}
+
+// LinkFilter narrows Links. State empty: all states.
+type LinkFilter struct {
+	Stream string
+	Side   record.Side
+	ID     string
+	State  LinkState
+}
+
+// Commit is the outcome of a step of reconcile.
+type Commit struct {
+	// Lease fences the commit. An empty token commits unfenced (listings, decisions).
+	Lease Lease
+	// PutLinks inserts or replaces links by ID. A second active or detached
+	// link for the same stream, side and id is refused with Conflict.
+	PutLinks []Link
+	// OpenIntents are stored before a write; SentIntents mark intents as sent
+	// at the given time; CloseIntents ends them.
+	OpenIntents  []Intent
+	CloseIntents []string
+	History      []HistoryEntry
+	// PutConflicts inserts or replaces by ID; there is at most one open or
+	// decided conflict per link and field (a second is refused with Conflict).
+	PutConflicts []Conflict
+	// PutDeadLetters inserts or replaces by ID.
+	PutDeadLetters []DeadLetter
+	PutHeld        []Held
+	PutSeen        []Seen
+	// DropSeen forgets rows of deleted records.
+	DropSeen []record.Ref
+	// DropStream is the stream of DropSeen.
+	DropStream string
+	// Enqueue adds changes in the same transaction.
+	Enqueue []Change
+	// Done deletes this inbox row if its generation is still the claimed one,
+	// else it becomes due at once. Either way its claim ends and the lease is
+	// released.
+	Done *Work
+	// Retry puts the row back instead, due at RetryAt, with one try more if
+	// CountTry; the lease is released.
+	Retry    *Work
+	RetryAt  time.Time
+	CountTry bool
+	// RunID and Counts add to a run; RunDone adds to its progress.
+	RunID   string
+	Counts  Counts
+	RunDone int
+}
+
+// Conflicts lists and decides conflicts.
+type Conflicts interface {
+	// ListConflicts pages; empty state: all. The list is oldest first.
+	ListConflicts(ctx context.Context, key Key, state ConflictState, options ListOptions) (items []Conflict, next string, err error)
+	// FindConflict looks one up by id in any connection, or NotFound.
+	FindConflict(ctx context.Context, id string) (Key, Conflict, error)
+	// DecideConflict stores a decision on an open conflict if its left and
+	// right values are still those given (compared as canonical JSON), enqueues
+	// the record, and moves it to decided; Conflict when the values moved or it
+	// is not open any more (deciding again the same way is no error).
+	DecideConflict(ctx context.Context, key Key, id string, decision Decision, left, right any) error
+	// MarkConflictStarted records that its workflow runs.
+	MarkConflictStarted(ctx context.Context, key Key, id, workflowID string) error
+	// UnstartedConflicts lists open conflicts without a workflow, and those past their deadline.
+	UnstartedConflicts(ctx context.Context, key Key, limit int) ([]Conflict, error)
+	// ConflictsDue lists open conflicts of any connection past their deadline,
+	// or whose workflow was never started.
+	ConflictsDue(ctx context.Context, limit int) ([]KeyedConflict, error)
+}
+
+// KeyedConflict is a conflict with its connection.
+type KeyedConflict struct {
+	Key      Key
+	Conflict Conflict
+}
+
+// DeadLetters lists and steers parked records.
+type DeadLetters interface {
+	// ListDeadLetters pages; empty state: open. Oldest first.
+	ListDeadLetters(ctx context.Context, key Key, state DeadLetterState, options ListOptions) (items []DeadLetter, next string, err error)
+	// FindDeadLetter looks one up by id in any connection, or NotFound.
+	FindDeadLetter(ctx context.Context, id string) (Key, DeadLetter, error)
+	// PatchDeadLetter merges overrides into an open dead letter.
+	PatchDeadLetter(ctx context.Context, key Key, id string, overrides Values) (DeadLetter, error)
+	// ReplayDeadLetters marks open ones replayed (ids empty: all) and enqueues
+	// their records in the same transaction, under runID if given; it returns
+	// how many.
+	ReplayDeadLetters(ctx context.Context, key Key, ids []string, runID string) (int, error)
+	// DiscardDeadLetter ends an open one for the reason given.
+	DiscardDeadLetter(ctx context.Context, key Key, id, reason string) error
+}
+
+// HistoryFilter narrows the history; empty fields match all.
+type HistoryFilter struct {
+	Stream string
+	Side   record.Side
+	ID     string
+	Field  string
+	RunID  string
+}
+
+// Histories answers "why did this value change".
+type Histories interface {
+	// ListHistory pages, newest first.
+	ListHistory(ctx context.Context, key Key, filter HistoryFilter, options ListOptions) (items []HistoryEntry, next string, err error)
+}
+
+// Guards counts and holds dangerous operations.
+type Guards interface {
+	// TakeGuard counts one operation of a stream in the window of length per
+	// that ends now, and reports whether it is within max. A refused operation
+	// is not counted.
+	TakeGuard(ctx context.Context, key Key, stream, op string, max int, per time.Duration) (bool, error)
+	// GuardUsed counts what was taken in the window.
+	GuardUsed(ctx context.Context, key Key, stream string, per time.Duration) (int, error)
+	// ListHeld pages operations in a state (empty: held).
+	ListHeld(ctx context.Context, key Key, state HeldState, options ListOptions) (items []Held, next string, err error)
+	// DecideHeld approves or rejects held operations (ids empty: all that wait)
+	// and enqueues their records; it returns how many.
+	DecideHeld(ctx context.Context, key Key, ids []string, state HeldState) (int, error)
+}
+
+// Runs keeps passes and their progress.
+type Runs interface {
+	// StartRun stores a running run, or returns the running one of the same
+	// kind and stream with Again set and joined true.
+	StartRun(ctx context.Context, run Run) (started Run, joined bool, err error)
+	// Run returns one by id from any connection, or NotFound.
+	Run(ctx context.Context, id string) (Run, error)
+	// ListRuns pages, newest first.
+	ListRuns(ctx context.Context, key Key, options ListOptions) (items []Run, next string, err error)
+	// TakeAgain clears Again and reports whether it was set.
+	TakeAgain(ctx context.Context, id string) (bool, error)
+	// SetRunTotal stores the total once it is known.
+	SetRunTotal(ctx context.Context, id string, total int) error
+	// EndRun ends a running run unless Again is set, in which case it reports
+	// false and the run goes on. Ending an ended run is no error.
+	EndRun(ctx context.Context, id string, state RunState, reason string) (ended bool, err error)
+}
+
+// Listings keeps cursors, seen and schedules.
+type Listings interface {
+	// Cursor returns how far a listing was read; the zero value if never.
+	// scope is "poll" or a run id.
+	Cursor(ctx context.Context, key Key, stream string, side record.Side, scope string) (Cursor, error)
+	// CommitPage stores, in one transaction, the seen rows, the changes and
+	// then the cursor of one listed page, and adds to the run. It returns
+	// whether a nudge is needed, like Enqueue.
+	CommitPage(ctx context.Context, key Key, page PageCommit) (needNudge bool, err error)
+	// SeenMany returns the seen rows of ids.
+	SeenMany(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]Seen, error)
+	// EnqueueUnseen enqueues the linked records of a side which the scan did
+	// not see, at most limit per call, and returns how many; call until 0.
+	EnqueueUnseen(ctx context.Context, key Key, stream string, side record.Side, scanID string, lane Lane, limit int) (int, error)
+	// DeleteCursors forgets the cursors of a scope when its run has ended.
+	DeleteCursors(ctx context.Context, key Key, scope string) error
+	// StreamStates returns the schedules of a connection.
+	StreamStates(ctx context.Context, key Key) ([]StreamState, error)
+	// PutStreamState stores one.
+	PutStreamState(ctx context.Context, key Key, state StreamState) error
+	// ClaimDuePolls takes streams of active connections whose poll is due and
+	// moves NextPollAt ahead by hold, so that no other poller takes them.
+	ClaimDuePolls(ctx context.Context, hold time.Duration, limit int) ([]DuePoll, error)
+}
+
+// DuePoll is a stream to be polled now.
+type DuePoll struct {
+	Key   Key
+	State StreamState
+}
+
+// PageCommit is one listed page on its way into the ledger.
+type PageCommit struct {
+	Stream string
+	Side   record.Side
+	// Scope is "poll" or the run id; Cursor what to store.
+	Scope   string
+	Cursor  Cursor
+	Seen    []Seen
+	Changes []Change
+	// RunID, Counts and Unchanged rows' progress.
+	RunID    string
+	Counts   Counts
+	RunDone  int
+	NudgeFor time.Duration
+}
+
+// Sides keeps the state of the two systems of a connection, shared by all workers.
+type Sides interface {
+	// SideState reads; the zero value if nothing is known.
+	SideState(ctx context.Context, key Key, side record.Side) (SideState, error)
+	// UpdateSideState reads, changes and writes in one transaction.
+	UpdateSideState(ctx context.Context, key Key, side record.Side, change func(*SideState)) (SideState, error)
+	// TakeQuota takes up to want calls from the plan of a side for a lane
+	// ("live", "poll", "backfill"). spec.PerMinute 0: unlimited. The vendor's
+	// Remaining, if known and not reset, bounds what is granted. Granted 0 comes
+	// with the time to ask again.
+	TakeQuota(ctx context.Context, key Key, side record.Side, lane string, want int, spec QuotaSpec) (granted int, retryAt time.Time, err error)
+	// LoadToken returns the stored token of a side decrypted (JSON made by the
+	// caller), empty if none.
+	LoadToken(ctx context.Context, key Key, side record.Side) ([]byte, error)
+	// SwapToken stores a token encrypted if the stored one is still old.
+	SwapToken(ctx context.Context, key Key, side record.Side, old, new []byte) (bool, error)
+}
+
+// QuotaSpec is the declared plan of a side.
+type QuotaSpec struct {
+	PerMinute int
+	// Reserve is the share (0..1) of the plan that lanes below live leave free.
+	Reserve float64
+}
+
+// Requests makes POSTs of our own API repeatable.
+type Requests interface {
+	// BeginRequest reserves an idempotency key. If it was used before with the
+	// same fingerprint and finished, the stored answer is returned (status > 0);
+	// with another fingerprint: Conflict; still running: Busy.
+	BeginRequest(ctx context.Context, tenant, idempotencyKey, fingerprint string) (status int, body []byte, err error)
+	// EndRequest stores the answer; status 0 frees the key (the call failed
+	// before it did anything).
+	EndRequest(ctx context.Context, tenant, idempotencyKey string, status int, body []byte) error
+}
