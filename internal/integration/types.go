@@ -1,0 +1,377 @@
+// Package integration reads integration files: YAML, or the same as a JSON object.
+package integration
+
+import (
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Integration is one integration file. Parse makes it; every default is applied.
+// Until Resolve is called its strings may still hold ${…} placeholders, and a
+// setting that is wholly a placeholder without default holds its zero value.
+type Integration struct {
+	// Name is the key `integration`: letters, digits, "-", "_" and ".", at most 64.
+	Name string
+	// Systems are the two ends.
+	Systems Systems
+	// Streams are the kinds of record, in the order of the file.
+	Streams []Stream
+
+	source   *source
+	uses     []Variable
+	secrets  []string
+	resolved bool
+}
+
+// Systems holds the left (SalesOS) and the right system.
+type Systems struct {
+	Left, Right System
+}
+
+// System says how one side is reached and what it can do.
+type System struct {
+	// Connector names the driver: salesos, acme.
+	Connector string
+	// BaseURL is the root of the API, http or https.
+	BaseURL string
+	// Auth says how calls are authorised.
+	Auth Auth
+	// Limits are the customer's plan.
+	Limits Limits
+	// Webhook is how the system calls us; without a secret the side is only polled.
+	Webhook Webhook
+	// Capabilities are what the server can do.
+	Capabilities Capabilities
+}
+
+// The kinds of Auth.
+const (
+	// AuthClientCredentials mints tokens at TokenURL (RFC 6749, section 4.4).
+	AuthClientCredentials = "oauth2_client_credentials"
+	// AuthBearer sends Token as it is.
+	AuthBearer = "bearer"
+)
+
+// Auth says how calls are authorised.
+type Auth struct {
+	// Kind is AuthClientCredentials or AuthBearer.
+	Kind string
+	// TokenURL, ClientID and ClientSecret are required for AuthClientCredentials.
+	TokenURL, ClientID, ClientSecret string
+	// Audience is sent with the token request where it is not empty.
+	Audience string
+	// Scopes are asked for; empty asks for what the client may.
+	Scopes []string
+	// Token is required for AuthBearer.
+	Token string
+}
+
+// Limits bounds the calls to one system.
+type Limits struct {
+	// RequestsPerMinute is the plan's quota; 0 (default): only what the server's headers say.
+	RequestsPerMinute int
+	// Concurrency is how many calls run at once, all workers together. Default 4.
+	Concurrency int
+}
+
+// Webhook holds the signing secrets of incoming events.
+type Webhook struct {
+	// Secret signs events; empty means that the side has no webhook and is only polled.
+	Secret string
+	// PreviousSecret is accepted too, while a secret is being rotated.
+	PreviousSecret string
+}
+
+// Switch is a capability that a server has, has not, or that we find out.
+type Switch string
+
+// The values of a Switch.
+const (
+	Yes   Switch = "true"
+	No    Switch = "false"
+	Probe Switch = "probe"
+)
+
+// How a server takes an object or a list in an update. Probe is allowed too.
+const (
+	// Merge: keys or elements that are not sent stay.
+	Merge = "merge"
+	// Replace: what is not sent is gone.
+	Replace = "replace"
+)
+
+// Span is a duration, or the wish to find it out.
+type Span struct {
+	// Probe is true when the connector is to find the value out; Value then holds the default.
+	Probe bool
+	Value time.Duration
+}
+
+// Names is a list of names, or the wish to find it out.
+type Names struct {
+	Probe bool
+	List  []string
+}
+
+// Capabilities are what a server can do. Everything may be `probe`: the connector
+// then uses what it knows of its API, or tries it once and remembers.
+type Capabilities struct {
+	// UpdatedFilter: listings can be asked for what changed since a time. Default probe.
+	UpdatedFilter Switch
+	// Versions: reads carry a version and writes honour If-Match. Default probe.
+	Versions Switch
+	// IdempotencyKey: POST honours the Idempotency-Key header. Default probe.
+	IdempotencyKey Switch
+	// Unique are the server's own fields that it keeps unique among live records. Default none.
+	Unique Names
+	// SearchLag is how late a written record may show in a search. Default 0s.
+	SearchLag Span
+	// LateBy is how late a written record may show in a listing. Default 60s.
+	LateBy Span
+	// Granularity is the tick of the server's updated_at. Default 1s.
+	Granularity Span
+	// CustomFields is Merge, Replace or "probe" (default).
+	CustomFields string
+	// Lists is Merge, Replace or "probe" (default): how a list such as tags is taken.
+	Lists string
+}
+
+// The values of Stream.Mode.
+const (
+	// ModeSync keeps both sides in step.
+	ModeSync = ""
+	// ModeMatchOnly links records by their match fields and never writes them.
+	ModeMatchOnly = "match_only"
+)
+
+// The directions of a stream or field.
+const (
+	Both        = "both"
+	LeftToRight = "left_to_right"
+	RightToLeft = "right_to_left"
+)
+
+// What happens when the create of a record finds one with the same key.
+const (
+	// CollisionUpsert links the two if the match is unique both ways.
+	CollisionUpsert = "upsert"
+	// CollisionIgnore leaves both as they are, unlinked.
+	CollisionIgnore = "ignore"
+	// CollisionCreate makes a new record all the same.
+	CollisionCreate = "create"
+)
+
+// Stream is one kind of record kept in step.
+type Stream struct {
+	// Name is the key under `streams`.
+	Name string
+	// Left and Right name the vendors' collections.
+	Left, Right End
+	// Direction is Both (default), LeftToRight or RightToLeft; a field may narrow it.
+	Direction string
+	// Match are the fields that make the natural key. Empty: records are never matched by key.
+	// In a match_only stream without `fields` they are paths that both sides share.
+	Match []string
+	// Marker is where a record carries the other side's id.
+	Marker Marker
+	// Collision is CollisionUpsert (default), CollisionIgnore or CollisionCreate.
+	Collision string
+	// Fields are the mapped fields in the order of the file.
+	Fields []Field
+	// Conflicts says who wins.
+	Conflicts Conflicts
+	// Deletes says what a delete does.
+	Deletes Deletes
+	// Poll is how often changes are asked for.
+	Poll Poll
+	// Compare is how often everything is compared.
+	Compare Compare
+	// Mode is ModeSync (default) or ModeMatchOnly.
+	Mode string
+}
+
+// End is one side of a stream.
+type End struct {
+	// Object is the vendor's collection, "leads".
+	Object string
+	// Where is an expression over the record's fields: records for which it is
+	// false are out of scope. Empty: all are in scope.
+	Where string
+}
+
+// Marker holds, per side, the path of the field in which records that we create
+// carry the id of their counterpart. Empty: that side has none.
+type Marker struct {
+	Left, Right string
+}
+
+// Field maps one field.
+type Field struct {
+	// Name is the key under `fields`.
+	Name string
+	// Left and Right say where the value is.
+	Left, Right Place
+	// As is the normal form; the zero value compares by what the value is.
+	As record.Kind
+	// Values maps left values to right values, in the order of the file.
+	Values []Pair
+	// Direction is the narrower of the stream's and the field's own direction.
+	Direction string
+	// LossyLeft and LossyRight: that server may store less than it was sent.
+	LossyLeft, LossyRight bool
+}
+
+// Place is a path, or a pair of expressions.
+type Place struct {
+	// Path is a dotted path; empty when expressions are used.
+	Path string
+	// Read gives the field's value from the record's fields.
+	Read string
+	// Write gives one value per target path from `value`. Empty: read only.
+	Write []Target
+}
+
+// Target is one written path.
+type Target struct {
+	Path, Expression string
+}
+
+// Pair is one line of `values`: a left value and its right counterpart, each a
+// string, a json.Number or a bool.
+type Pair struct {
+	Left, Right any
+}
+
+// The conflict policies.
+const (
+	PolicyLeft   = "left"
+	PolicyRight  = "right"
+	PolicyNewest = "newest"
+	PolicyManual = "manual"
+)
+
+// Conflicts says what happens to a field that both sides changed.
+type Conflicts struct {
+	// Policy is PolicyLeft, PolicyRight, PolicyNewest or PolicyManual (default).
+	Policy string
+	// Tie is the side that wins under PolicyNewest at the same time. Default left.
+	Tie record.Side
+	// Deadline is how long a manual conflict waits for a person. Default 72h.
+	Deadline time.Duration
+	// Remind is the pause between reminders. Default 24h.
+	Remind time.Duration
+	// Fallback is PolicyLeft (default), PolicyRight or PolicyNewest: who wins at the deadline.
+	Fallback string
+	// Fields are exceptions, by field name.
+	Fields map[string]string
+}
+
+// PolicyOf returns the policy of a field.
+func (c Conflicts) PolicyOf(field string) string {
+	if policy, ok := c.Fields[field]; ok {
+		return policy
+	}
+	return c.Policy
+}
+
+// The delete policies.
+const (
+	DeletePropagate = "propagate"
+	DeleteIgnore    = "ignore"
+	EditedKeep      = "keep"
+	EditedDelete    = "delete"
+	EditedRecreate  = "recreate"
+)
+
+// Deletes says what a verified delete does on the other side.
+type Deletes struct {
+	// Policy is DeletePropagate, or DeleteIgnore (default): the pair is unlinked for good.
+	Policy string
+	// Edited is for a survivor that was edited: EditedKeep (default: keep and flag),
+	// EditedDelete or EditedRecreate.
+	Edited string
+	// VerifyAfter is the pause between the two checks of a delete. Default 10s.
+	VerifyAfter time.Duration
+	// Guard holds mass deletes.
+	Guard Guard
+}
+
+// Guard holds operations beyond a number per window until an operator approves.
+type Guard struct {
+	// Off is `guard: off`: nothing is held.
+	Off bool
+	// Max is how many pass per window; 0 holds every one. Default 10.
+	Max int
+	// Per is the window. Default 1h.
+	Per time.Duration
+}
+
+// Poll is how changes are asked for.
+type Poll struct {
+	// Every is the pause between two polls. Default 30s.
+	Every time.Duration
+	// Overlap is how far each poll looks back before the last one. Default 2m.
+	Overlap time.Duration
+}
+
+// Compare is when everything is compared: Every, or Cron in TimeZone.
+type Compare struct {
+	// Every is the interval; 0 when Cron is set. Default 24h.
+	Every time.Duration
+	// Cron is a five-field cron line; empty when Every is set.
+	Cron string
+	// TimeZone is the IANA zone of Cron. Default UTC.
+	TimeZone string
+}
+
+// Variable is one ${NAME} of the file.
+type Variable struct {
+	Name string
+	// Default is the text after ":-"; HasDefault tells an empty one from none.
+	// A name with several defaults shows the first.
+	Default    string
+	HasDefault bool
+	// Line and Column are where it is first used, from 1.
+	Line, Column int
+}
+
+// System returns the system of a side.
+func (i *Integration) System(side record.Side) *System {
+	if side == record.Left {
+		return &i.Systems.Left
+	}
+	return &i.Systems.Right
+}
+
+// Stream returns the stream of that name, or nil.
+func (i *Integration) Stream(name string) *Stream {
+	for n := range i.Streams {
+		if i.Streams[n].Name == name {
+			return &i.Streams[n]
+		}
+	}
+	return nil
+}
+
+// Variables returns the variables of the file, each once, in order of first use.
+func (i *Integration) Variables() []Variable { return append([]Variable(nil), i.uses...) }
+
+// SecretNames returns the names of the ${secret:NAME} of the file, each once, in order of first use.
+func (i *Integration) SecretNames() []string { return append([]string(nil), i.secrets...) }
+
+// End returns the end of a side.
+func (s *Stream) End(side record.Side) End {
+	if side == record.Left {
+		return s.Left
+	}
+	return s.Right
+}
+
+// Of returns the marker path of a side.
+func (m Marker) Of(side record.Side) string {
+	if side == record.Left {
+		return m.Left
+	}
+	return m.Right
+}

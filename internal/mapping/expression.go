@@ -1,0 +1,405 @@
+package mapping
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Bounds of one expression. An expression is written by a customer and runs for
+// every record, so what it may cost is bounded when it is compiled and when it runs.
+const (
+	// maxSource is the length of an expression in bytes.
+	maxSource = 4096
+	// maxNodes is the number of operators and operands.
+	maxNodes = 500
+	// maxLoops and maxLoopNodes bound what runs once per element of a list.
+	maxLoops, maxLoopNodes = 3, 32
+	// maxLoopInput bounds the record data that an expression with loops may see, in bytes.
+	maxLoopInput = 8 << 10
+	// maxInput bounds the record data that any expression may see, in bytes.
+	maxInput = 1 << 20
+	// maxText bounds what replace and join give, in bytes.
+	maxText = 64 << 10
+	// memoryBudget is expr's own count of list elements made in one run.
+	memoryBudget = 100_000
+	// maxOutput is the number of values in a result.
+	maxOutput = 100_000
+)
+
+// ExpressionError is an expression that does not compile.
+type ExpressionError struct {
+	// Line and Column are inside the expression, from 1.
+	Line, Column int
+	// Message says what is wrong.
+	Message string
+}
+
+// Error returns the message with its position.
+func (e *ExpressionError) Error() string {
+	return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Message)
+}
+
+// expression is a compiled, pure expression. It is safe for concurrent use.
+type expression struct {
+	program *vm.Program
+	// paths are the dotted paths of the record that the expression mentions.
+	paths []string
+	loops bool
+}
+
+// CheckRead reports what is wrong with a `read` or `where` expression: nil or an
+// *ExpressionError.
+func CheckRead(source string) error {
+	_, err := compile(source)
+	return err
+}
+
+// CheckWrite reports what is wrong with a `write` expression, which sees `value`
+// alone: nil or an *ExpressionError.
+func CheckWrite(source string) error {
+	_, err := compileWrite(source)
+	return err
+}
+
+func compileWrite(source string) (*expression, error) {
+	compiled, err := compile(source)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range compiled.paths {
+		if name, _, _ := strings.Cut(path, "."); name != "value" {
+			return nil, &ExpressionError{Line: 1, Column: 1, Message: fmt.Sprintf("unknown name %s: a write expression sees only value", name)}
+		}
+	}
+	return compiled, nil
+}
+
+func compile(source string) (*expression, error) {
+	if strings.TrimSpace(source) == "" {
+		return nil, &ExpressionError{Line: 1, Column: 1, Message: "the expression is empty"}
+	}
+	if len(source) > maxSource {
+		return nil, &ExpressionError{Line: 1, Column: 1, Message: fmt.Sprintf("the expression is longer than %d bytes", maxSource)}
+	}
+	rules := &rules{}
+	program, err := expr.Compile(source, options(rules)...)
+	if err != nil {
+		return nil, expressionError(err)
+	}
+	if rules.problem != "" {
+		bound := (&file.Error{Location: rules.at}).Bind(file.NewSource(source))
+		return nil, &ExpressionError{Line: bound.Line, Column: bound.Column + 1, Message: rules.problem}
+	}
+	slices.Sort(rules.paths)
+	return &expression{program: program, paths: slices.Compact(rules.paths), loops: rules.loops > 0}, nil
+}
+
+// options switches off what is impure (now) and what can grow without bound
+// (repeat, reduce, JSON and deep lists).
+func options(rules *rules) []expr.Option {
+	list := []expr.Option{
+		expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.MaxNodes(maxNodes), expr.Patch(rules),
+		expr.Function("replace", boundedReplace, new(func(string, string, string) string)),
+		expr.Function("join", boundedJoin, new(func([]any, string) string), new(func([]any) string), new(func([]string, string) string), new(func([]string) string)),
+	}
+	for _, name := range []string{"now", "repeat", "reduce", "toJSON", "fromJSON", "groupBy", "flatten"} {
+		list = append(list, expr.DisableBuiltin(name))
+	}
+	return list
+}
+
+func expressionError(err error) error {
+	var located *file.Error
+	if errors.As(err, &located) {
+		return &ExpressionError{Line: max(located.Line, 1), Column: located.Column + 1, Message: located.Message}
+	}
+	return &ExpressionError{Line: 1, Column: 1, Message: err.Error()}
+}
+
+// run evaluates over env. Errors never quote the data; the cause behind them may.
+func (e *expression) run(env map[string]any) (any, error) {
+	limit := maxInput
+	if e.loops {
+		limit = maxLoopInput
+	}
+	seen := map[string]any{}
+	budget := limit
+	for _, path := range e.paths {
+		name, _, _ := strings.Cut(path, ".")
+		value, ok := env[name]
+		if _, done := seen[name]; done || !ok {
+			continue
+		}
+		if e.loops {
+			value = narrow(record.Fields(env), name, e.paths)
+		}
+		native, err := toNative(value, &budget)
+		if err != nil {
+			return nil, err
+		}
+		seen[name] = native
+	}
+	machine := vm.VM{MemoryBudget: memoryBudget}
+	result, err := machine.Run(e.program, seen)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "its expression fails on this record: handle missing values with ?? and the like")
+	}
+	left := maxOutput
+	return fromNative(result, &left)
+}
+
+// narrow keeps, of one top-level field, the paths that the expression mentions,
+// so that large custom fields beside them do not count.
+func narrow(fields record.Fields, name string, paths []string) any {
+	kept := record.Fields{}
+	for _, path := range paths {
+		if path == name {
+			return fields[name]
+		}
+		if strings.HasPrefix(path, name+".") {
+			if value, ok := fields.Get(path); ok {
+				kept.Set(path, value)
+			}
+		}
+	}
+	return kept[name]
+}
+
+var errTooMuch = errors.New("too much data for an expression")
+
+// toNative turns JSON numbers into Go numbers, which expressions can add and compare.
+func toNative(v any, budget *int) (any, error) {
+	*budget -= 8
+	switch value := v.(type) {
+	case string:
+		*budget -= len(value)
+	case json.Number:
+		return nativeNumber(value), nil
+	case []any:
+		list := make([]any, 0, min(len(value), max(*budget, 0)))
+		for _, element := range value {
+			native, err := toNative(element, budget)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, native)
+		}
+		return list, nil
+	case record.Fields:
+		return toNative(map[string]any(value), budget)
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for key, member := range value {
+			*budget -= len(key)
+			native, err := toNative(member, budget)
+			if err != nil {
+				return nil, err
+			}
+			object[key] = native
+		}
+		return object, nil
+	}
+	if *budget < 0 {
+		return nil, fault.Wrap(fault.Invalid, errTooMuch, "its record is too large for an expression")
+	}
+	return v, nil
+}
+
+func nativeNumber(number json.Number) any {
+	text, ok := record.Canon(record.Kind{Name: record.KindNumber}, number).(string)
+	if !ok {
+		return number.String()
+	}
+	if whole, err := strconv.Atoi(text); err == nil {
+		return whole
+	}
+	if float, err := strconv.ParseFloat(text, 64); err == nil {
+		return float
+	}
+	return text
+}
+
+// fromNative turns a result into what JSON would have given.
+func fromNative(v any, left *int) (any, error) {
+	if *left--; *left < 0 {
+		return nil, fault.Wrap(fault.Invalid, errTooMuch, "its expression gives too large a value")
+	}
+	switch value := record.Plain(v).(type) {
+	case []any:
+		list := make([]any, len(value))
+		for i, element := range value {
+			inner, err := fromNative(element, left)
+			if err != nil {
+				return nil, err
+			}
+			list[i] = inner
+		}
+		return list, nil
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for key, member := range value {
+			inner, err := fromNative(member, left)
+			if err != nil {
+				return nil, err
+			}
+			object[key] = inner
+		}
+		return object, nil
+	default:
+		return value, nil
+	}
+}
+
+func boundedReplace(params ...any) (any, error) {
+	text, old, with := params[0].(string), params[1].(string), params[2].(string)
+	if len(text)+strings.Count(text, old)*len(with) > maxText {
+		return nil, errTooMuch
+	}
+	return strings.ReplaceAll(text, old, with), nil
+}
+
+func boundedJoin(params ...any) (any, error) {
+	glue := ""
+	if len(params) > 1 {
+		glue = params[1].(string)
+	}
+	elements, _ := record.Plain(params[0]).([]any)
+	var joined strings.Builder
+	for i, element := range elements {
+		text, ok := element.(string)
+		if !ok {
+			return nil, errors.New("join takes a list of texts")
+		}
+		if i > 0 {
+			joined.WriteString(glue)
+		}
+		if joined.WriteString(text); joined.Len() > maxText {
+			return nil, errTooMuch
+		}
+	}
+	return joined.String(), nil
+}
+
+// rules walks an expression, collects the paths it reads and refuses what could
+// cost more than its length lets expect.
+type rules struct {
+	paths   []string
+	loops   int
+	at      file.Location
+	problem string
+}
+
+// Visit implements ast.Visitor. Children come before their parent.
+func (r *rules) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		if n.Value == "$env" {
+			r.refuse(n, "$env is not available")
+			return
+		}
+		r.paths = append(r.paths, n.Value)
+	case *ast.MemberNode:
+		if path, ok := memberPath(n); ok {
+			r.extend(path)
+		}
+	case *ast.CallNode:
+		// The callee of a function is no field.
+		if callee, ok := n.Callee.(*ast.IdentifierNode); ok {
+			r.drop(callee.Value)
+		}
+	case *ast.VariableDeclaratorNode:
+		r.refuse(n, "let is not available")
+	case *ast.BinaryNode:
+		if n.Operator == ".." {
+			r.refuse(n, "ranges are not available")
+		}
+	case *ast.PredicateNode:
+		r.loop(n)
+	}
+}
+
+func (r *rules) loop(n *ast.PredicateNode) {
+	if r.loops++; r.loops > maxLoops {
+		r.refuse(n, fmt.Sprintf("more than %d loops over lists", maxLoops))
+	}
+	inner := &loopBody{}
+	body := n.Node
+	ast.Walk(&body, inner)
+	switch {
+	case inner.nested:
+		r.refuse(n, "a loop inside a loop is not available")
+	case inner.builds:
+		r.refuse(n, "lists and objects cannot be made inside a loop")
+	case inner.nodes > maxLoopNodes:
+		r.refuse(n, "the body of a loop is too long")
+	}
+}
+
+func (r *rules) refuse(node ast.Node, problem string) {
+	if r.problem == "" {
+		r.problem, r.at = problem, node.Location()
+	}
+}
+
+// extend replaces the path "a" collected for the inner node by "a.b".
+func (r *rules) extend(path string) {
+	parent := path[:strings.LastIndex(path, ".")]
+	if last := len(r.paths) - 1; last >= 0 && r.paths[last] == parent {
+		r.paths[last] = path
+	}
+}
+
+func (r *rules) drop(name string) {
+	for i, path := range r.paths {
+		if path == name {
+			r.paths = slices.Delete(r.paths, i, i+1)
+			return
+		}
+	}
+}
+
+// memberPath returns "a.b.c" for a chain of names.
+func memberPath(n *ast.MemberNode) (string, bool) {
+	property, ok := n.Property.(*ast.StringNode)
+	if !ok {
+		return "", false
+	}
+	switch inner := n.Node.(type) {
+	case *ast.IdentifierNode:
+		return inner.Value + "." + property.Value, true
+	case *ast.MemberNode:
+		if path, ok := memberPath(inner); ok {
+			return path + "." + property.Value, true
+		}
+	}
+	return "", false
+}
+
+// loopBody measures what runs once per element.
+type loopBody struct {
+	nodes          int
+	nested, builds bool
+}
+
+// Visit implements ast.Visitor.
+func (b *loopBody) Visit(node *ast.Node) {
+	b.nodes++
+	switch (*node).(type) {
+	case *ast.PredicateNode:
+		b.nested = true
+	case *ast.ArrayNode, *ast.MapNode:
+		b.builds = true
+	}
+}
