@@ -1,0 +1,40 @@
+# `make help` lists the targets. The first build compiles the embedded Temporal server: several silent minutes.
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint verify demo dev e2e fmt generate ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/accord, bin/worker, bin/api and bin/starter
+	@mkdir -p bin
+	go build -o bin/ ./cmd/accord ./worker ./api ./starter
+
+test: ## run the tests (those that need PostgreSQL run under `make ci`)
+	go test ./...
+
+race: ## run the tests under the race detector, without the embedded Temporal server
+	.ci/run race
+
+lint: ## run the linters (golangci-lint is built on first use)
+	.ci/run format vet lint workflowcheck
+
+verify: ## lint and test: what to run before a commit
+	.ci/run format vet lint workflowcheck test
+
+demo: ## show a whole synchronisation with two simulated systems
+	go run ./cmd/accord demo
+
+dev: ## run everything on this machine, data in .tmp/dev
+	go run ./cmd/accord dev --data .tmp/dev
+
+e2e: ## run the end-to-end suite
+	.ci/run e2e
+
+fmt: ## format the code
+	gofmt -w $$(find . -name '*.go' -not -path './.*')
+
+generate: ## write the generated code again
+	go generate ./...
+
+ci: ## everything that must hold before a change is accepted
+	.ci/run
