@@ -55,6 +55,10 @@ type Values map[string]any
 type Base struct {
 	Left  Values `json:"left"`
 	Right Values `json:"right"`
+	// LeftWrote and RightWrote are the server's times that our own last write
+	// on that side caused: they never count as a user's edit (newest wins).
+	LeftWrote  time.Time `json:"left_wrote,omitzero"`
+	RightWrote time.Time `json:"right_wrote,omitzero"`
 }
 
 // Of returns the values of one side.

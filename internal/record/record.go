@@ -137,4 +137,6 @@ type Record struct {
 	CreatedAt, UpdatedAt time.Time
 	// UpdatedBy is the vendor's actor of the last write; empty when unknown.
 	UpdatedBy string
+	// RequestID is the vendor's id of the call that answered this record.
+	RequestID string
 }
