@@ -1,0 +1,113 @@
+package wire
+
+import "time"
+
+// Call is one request that a server got, as its request log keeps it. It
+// carries names of fields, never their values.
+type Call struct {
+	Seq    int64     `json:"seq"`
+	At     time.Time `json:"at"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"`
+	Query  string    `json:"query,omitempty"`
+	// Status is 0 when the connection was dropped.
+	Status int `json:"status"`
+	// Actor is "app:<client id>" or "user:<name>"; empty when nobody was recognised.
+	Actor  string   `json:"actor,omitempty"`
+	Object string   `json:"object,omitempty"`
+	ID     string   `json:"id,omitempty"`
+	Fields []string `json:"fields,omitempty"`
+	// Effect is true when the call changed a record, whatever was answered.
+	Effect bool `json:"effect,omitempty"`
+	// Fault is the kind of the injected fault that the call met.
+	Fault string `json:"fault,omitempty"`
+}
+
+// WriteCount says how often an actor wrote a record. Op is create, update,
+// delete or merge. Calls counts requests that were accepted; Effects those
+// that changed something.
+type WriteCount struct {
+	Actor   string `json:"actor"`
+	Object  string `json:"object"`
+	ID      string `json:"id"`
+	Op      string `json:"op"`
+	Calls   int    `json:"calls"`
+	Effects int    `json:"effects"`
+}
+
+// States of a Delivery.
+const (
+	StateHeld      = "held"
+	StatePending   = "pending"
+	StateRetrying  = "retrying"
+	StateDelivered = "delivered"
+	StateLost      = "lost"
+	StateDropped   = "dropped"
+)
+
+// Delivery is one webhook message: one event (SalesOS) or a batch (Acme).
+type Delivery struct {
+	ID       string   `json:"id"`
+	HookID   string   `json:"hook_id"`
+	State    string   `json:"state"`
+	Events   []string `json:"events"`
+	Records  []string `json:"records"`
+	EventIDs []string `json:"event_ids"`
+	Attempts int      `json:"attempts"`
+	// LastStatus is the receiver's last answer, 0 when there was none.
+	LastStatus int `json:"last_status,omitempty"`
+	// Body is what was sent last.
+	Body string `json:"body,omitempty"`
+}
+
+// Orders of a Release.
+const (
+	InOrder  = "in_order"
+	Reversed = "reversed"
+	Shuffled = "shuffled"
+)
+
+// Release sends what was held, one message after another in the order given
+// (default in_order). Batch events go into one message where the vendor
+// batches (default 1). Seed makes a shuffle repeatable.
+type Release struct {
+	Order string `json:"order,omitempty"`
+	Batch int    `json:"batch,omitempty"`
+	Seed  int64  `json:"seed,omitempty"`
+}
+
+// Repeat delivers each of the next Count events (0: all from now on) Times times
+// (1 or less turns it off).
+type Repeat struct {
+	Times int `json:"times"`
+	Count int `json:"count,omitempty"`
+}
+
+// Drop loses the next Count events.
+type Drop struct {
+	Count int `json:"count"`
+}
+
+// HookStatus is a registered webhook, without its secret.
+type HookStatus struct {
+	ID       string   `json:"id"`
+	URL      string   `json:"url"`
+	Events   []string `json:"events"`
+	Active   bool     `json:"active"`
+	Failures int      `json:"failures"`
+}
+
+// HookState is the state of the whole webhook queue.
+type HookState struct {
+	Hooks   []HookStatus `json:"hooks"`
+	Holding bool         `json:"holding"`
+	// Held counts events; Waiting and Retrying count messages.
+	Held      int `json:"held"`
+	Waiting   int `json:"waiting"`
+	Retrying  int `json:"retrying"`
+	Delivered int `json:"delivered"`
+	Dropped   int `json:"dropped"`
+	Lost      int `json:"lost"`
+	// Deliveries are the latest messages, oldest first.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+}

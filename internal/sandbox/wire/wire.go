@@ -1,0 +1,199 @@
+// Package wire holds the JSON shapes of the sandboxes' admin API, shared by the
+// servers and by sandboxclient. Durations are whole milliseconds (…_ms).
+package wire
+
+import "time"
+
+// Record is a record as the server stores it, tombstones included.
+type Record struct {
+	Object     string         `json:"object"`
+	ID         string         `json:"id"`
+	Version    int64          `json:"version"`
+	CreatedAt  time.Time      `json:"created_at"`
+	UpdatedAt  time.Time      `json:"updated_at"`
+	CreatedBy  string         `json:"created_by"`
+	UpdatedBy  string         `json:"updated_by"`
+	DeletedAt  *time.Time     `json:"deleted_at,omitempty"`
+	MergedInto string         `json:"merged_into,omitempty"`
+	Fields     map[string]any `json:"fields"`
+}
+
+// Edit is what a user does to a record. Fields are merged as the vendor's own
+// screen would: only the keys given change, null clears, objects merge by key.
+type Edit struct {
+	ID     string         `json:"id,omitempty"`
+	Fields map[string]any `json:"fields"`
+	// User is the person's name; the record then says updated_by "user:<User>". Default "operator".
+	User string `json:"user,omitempty"`
+}
+
+// Seed asks for many records at once, without webhooks.
+type Seed struct {
+	Object string `json:"object"`
+	// Count records are generated, starting at number Start (default 1).
+	Count int `json:"count,omitempty"`
+	Start int `json:"start,omitempty"`
+	// Template gives the field values; "{n}" in any text becomes the record's number.
+	// Without it the vendor's own template is used.
+	Template map[string]any `json:"template,omitempty"`
+	// Records are added as given, after the generated ones.
+	Records []map[string]any `json:"records,omitempty"`
+}
+
+// Seeded answers a Seed: the ids in order.
+type Seeded struct {
+	IDs []string `json:"ids"`
+}
+
+// Merge joins two records of one object: Loser's id then answers with Winner.
+type Merge struct {
+	Object string `json:"object"`
+	Winner string `json:"winner"`
+	Loser  string `json:"loser"`
+	User   string `json:"user,omitempty"`
+}
+
+// Values of Switches.UpdatedAfter, Switches.CustomFields and Switches.Tags,
+// Switches.RetryAfter and Switches.WebhookForm.
+const (
+	FilterSupported = "supported"
+	FilterIgnored   = "ignored"
+	FilterRejected  = "rejected"
+
+	PatchMerge   = "merge"
+	PatchReplace = "replace"
+
+	RetrySeconds = "seconds"
+	RetryDate    = "date"
+	RetryAbsent  = "absent"
+
+	FormEnvelope = "envelope"
+	FormGuide    = "guide"
+)
+
+// Switches are the behaviours that a test or a developer can turn while a
+// server runs. What a vendor does not have is noted at the field.
+type Switches struct {
+	// Unique refuses a second live record with the same key with 409.
+	Unique bool `json:"unique"`
+	// ExistingID names the existing record in the 409.
+	ExistingID bool `json:"existing_id"`
+	// Versions gives ETag headers, version fields and If-Match.
+	Versions bool `json:"versions"`
+	// UpdatedAfter is what the change filter does: supported | ignored | rejected (400).
+	UpdatedAfter string `json:"updated_after"`
+	// CustomFields and Tags: what PATCH does to them, merge | replace
+	// (SalesOS custom_fields and tags; Acme properties and labels).
+	CustomFields string `json:"custom_fields"`
+	Tags         string `json:"tags"`
+	// IdempotencyKeys honours Idempotency-Key on POST (Acme).
+	IdempotencyKeys bool `json:"idempotency_keys"`
+	// SearchLagMS and VisibleLateMS delay what search and listings show.
+	SearchLagMS   int `json:"search_lag_ms"`
+	VisibleLateMS int `json:"visible_late_ms"`
+	// GranularityMS is the tick of the server's time stamps.
+	GranularityMS int `json:"granularity_ms"`
+	// ClockOffsetMS is how far the server's clock is off.
+	ClockOffsetMS int `json:"clock_offset_ms"`
+	// LatencyMS is added to every API request.
+	LatencyMS int `json:"latency_ms"`
+	// RetryAfter is how a 429 says when to come back: seconds | date | absent.
+	RetryAfter string `json:"retry_after"`
+	// WebhookForm is the body of a webhook: envelope | guide (SalesOS).
+	WebhookForm string `json:"webhook_form"`
+	// NoopBumps makes a PATCH that changes nothing count as a change.
+	NoopBumps bool `json:"noop_bumps"`
+	// TokenTTLMS is the life of an access token.
+	TokenTTLMS int `json:"token_ttl_ms"`
+}
+
+// Limits is the rate limit per client: Requests per window; 0 turns it off
+// (then no rate-limit headers are sent). Consume uses up calls of the running
+// window of every known client, as other users of the plan would.
+type Limits struct {
+	Requests int `json:"requests"`
+	WindowMS int `json:"window_ms"`
+	Consume  int `json:"consume,omitempty"`
+}
+
+// Kinds of Fault.
+const (
+	// FaultStatus answers Status with Headers and Body.
+	FaultStatus = "status"
+	// FaultTimeout hangs for HangMS and then drops the connection.
+	FaultTimeout = "timeout"
+	// FaultReset resets the connection.
+	FaultReset = "reset"
+	// FaultCut does what was asked, sends half of the answer and drops the connection.
+	FaultCut = "cut"
+	// FaultEmptyList answers 200 with an empty listing.
+	FaultEmptyList = "empty_list"
+	// FaultExpireToken and FaultRevokeToken end the token of the call first.
+	FaultExpireToken = "expire_token"
+	FaultRevokeToken = "revoke_token"
+)
+
+// Values of Fault.When.
+const (
+	// Before answers without doing anything (the default).
+	Before = "before"
+	// After does what was asked, and then answers with the fault.
+	After = "after"
+)
+
+// Fault is something that goes wrong for the next Times matching calls.
+// All conditions given must hold; none given matches every API call.
+type Fault struct {
+	ID   string `json:"id,omitempty"`
+	Kind string `json:"kind"`
+	When string `json:"when,omitempty"`
+	// Method, e.g. PATCH; Path is a prefix of the URL path; PathRegexp matches it.
+	Method     string `json:"method,omitempty"`
+	Path       string `json:"path,omitempty"`
+	PathRegexp string `json:"path_regexp,omitempty"`
+	// RecordID must be one of the path's segments; Contains must be in the request's body.
+	RecordID string `json:"record_id,omitempty"`
+	Contains string `json:"contains,omitempty"`
+	// Skip lets that many matching calls pass first; Times: default 1, -1 for ever.
+	Skip  int `json:"skip,omitempty"`
+	Times int `json:"times,omitempty"`
+	// Status: default 503. RetryAfter is put into that header as it is.
+	Status     int               `json:"status,omitempty"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	RetryAfter string            `json:"retry_after,omitempty"`
+	// Body is sent as it is; without it the vendor's own error body is sent.
+	Body string `json:"body,omitempty"`
+	// HangMS: default 60,000.
+	HangMS int `json:"hang_ms,omitempty"`
+	// Hits counts the calls that met this fault (in answers only).
+	Hits int `json:"hits,omitempty"`
+}
+
+// Rejection refuses API writes that set Field of Object to Value, with 422.
+// Value "*" refuses any value.
+type Rejection struct {
+	Object  string `json:"object"`
+	Field   string `json:"field"`
+	Value   any    `json:"value"`
+	Message string `json:"message,omitempty"`
+}
+
+// Values of Race.At.
+const (
+	// BeforeWrite runs the edit when the next API write of the record has arrived, before it is done.
+	BeforeWrite = "before_write"
+	// AfterRead runs the edit as soon as the next API read of the record is answered.
+	AfterRead = "after_read"
+)
+
+// Race is a user's edit that slips in between a client's read and its write.
+// An empty ID means whatever record is next. It runs Times times (default 1).
+type Race struct {
+	Object string         `json:"object"`
+	ID     string         `json:"id,omitempty"`
+	At     string         `json:"at,omitempty"`
+	Fields map[string]any `json:"fields"`
+	Delete bool           `json:"delete,omitempty"`
+	User   string         `json:"user,omitempty"`
+	Times  int            `json:"times,omitempty"`
+}

@@ -1,0 +1,282 @@
+// Package world is the inside of a sandbox server: records with versions and
+// server times, listings and searches that may trail behind, a clock that may
+// be off, the switches, and the log of who asked and who wrote. It knows no HTTP.
+package world
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/accord-sync/accord/internal/sandbox/wire"
+)
+
+// Options make a World.
+type Options struct {
+	// Now is the true time. Required.
+	Now func() time.Time
+	// NewID makes the id of a new record of an object. Required, safe for concurrent use.
+	NewID func(object string) string
+	// Schemas are the objects. Required.
+	Schemas []*Schema
+	// Switches are the state after start and after a reset.
+	Switches wire.Switches
+	// LogMax bounds the request log; default 200,000 (the counts are kept anyway).
+	LogMax int
+}
+
+// Change is something that happened to a record.
+type Change struct {
+	// Op is create, update, delete or merge.
+	Op string
+	// Old is nil for create. New is the tombstone for delete and merge.
+	Old, New *Record
+	Actor    string
+	// Fields are the names of the fields changed.
+	Fields []string
+}
+
+// World is one server's state. Safe for concurrent use.
+type World struct {
+	Log *Log
+
+	opts     Options
+	tables   map[string]*Table
+	switches atomic.Pointer[wire.Switches]
+
+	mu         sync.Mutex
+	listener   func(Change)
+	rejections []wire.Rejection
+	races      []*wire.Race
+}
+
+// New makes an empty world.
+func New(o Options) *World {
+	if o.LogMax == 0 {
+		o.LogMax = 200_000
+	}
+	w := &World{opts: o, Log: newLog(o.LogMax), tables: map[string]*Table{}, listener: func(Change) {}}
+	for _, s := range o.Schemas {
+		w.tables[s.Name] = newTable(w, s)
+	}
+	w.SetSwitches(o.Switches)
+	return w
+}
+
+// Listen sets what is told of every change, in the order of the record's
+// versions. It is called with the table locked: it must be quick and must not
+// call back. Set it before the world is used.
+func (w *World) Listen(f func(Change)) { w.listener = f }
+
+func (w *World) changed(c Change) { w.listener(c) }
+
+// Table gives the table of an object, nil for an unknown one.
+func (w *World) Table(object string) *Table { return w.tables[object] }
+
+// Objects gives the names of all objects, sorted.
+func (w *World) Objects() []string {
+	out := make([]string, 0, len(w.tables))
+	for name := range w.tables {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (w *World) now() time.Time { return w.opts.Now().UTC() }
+
+func (w *World) newID(object string) string { return w.opts.NewID(object) }
+
+// Now is the server's clock, which may be off (switch ClockOffsetMS).
+func (w *World) Now() time.Time { return w.now().Add(ms(w.Switches().ClockOffsetMS)) }
+
+// Stamp is the server's clock in the granularity of its time stamps.
+func (w *World) Stamp() time.Time {
+	tick := max(ms(w.Switches().GranularityMS), time.Millisecond)
+	return w.Now().Truncate(tick)
+}
+
+// Switches gives the present switches.
+func (w *World) Switches() wire.Switches { return *w.switches.Load() }
+
+// SetSwitches replaces the switches.
+func (w *World) SetSwitches(s wire.Switches) { w.switches.Store(&s) }
+
+// Reset empties the world and puts the switches back.
+func (w *World) Reset() {
+	for _, t := range w.tables {
+		t.mu.Lock()
+		t.clear()
+		t.mu.Unlock()
+	}
+	w.mu.Lock()
+	w.rejections, w.races = nil, nil
+	w.mu.Unlock()
+	w.SetSwitches(w.opts.Switches)
+	w.Log.Reset()
+}
+
+// Reject adds a rejection; ClearRejections removes all.
+func (w *World) Reject(r wire.Rejection) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rejections = append(slices.Clone(w.rejections), r)
+}
+
+// ClearRejections removes all rejections.
+func (w *World) ClearRejections() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rejections = nil
+}
+
+// Rejections lists the rejections.
+func (w *World) Rejections() []wire.Rejection {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rejections
+}
+
+func (w *World) rejected(object, field string, v any) string {
+	for _, r := range w.Rejections() {
+		if r.Object != object || r.Field != field {
+			continue
+		}
+		if r.Value == "*" || reflect.DeepEqual(r.Value, v) {
+			if r.Message != "" {
+				return r.Message
+			}
+			return "is not accepted"
+		}
+	}
+	return ""
+}
+
+// AddRace arms a user's edit that runs between a client's read and its write.
+func (w *World) AddRace(r wire.Race) error {
+	if w.Table(r.Object) == nil {
+		return fmt.Errorf("there is no object %q", r.Object)
+	}
+	if r.At == "" {
+		r.At = wire.BeforeWrite
+	}
+	if r.At != wire.BeforeWrite && r.At != wire.AfterRead {
+		return fmt.Errorf("at is %q, not %s or %s", r.At, wire.BeforeWrite, wire.AfterRead)
+	}
+	r.Times = max(r.Times, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.races = append(w.races, &r)
+	return nil
+}
+
+// Race runs the armed edits for a record; at is wire.BeforeWrite or wire.AfterRead.
+func (w *World) Race(at, object, id string) {
+	for _, r := range w.takeRaces(at, object, id) {
+		t := w.Table(object)
+		if r.Delete {
+			_, _ = t.Delete(id, UserActor(r.User), 0)
+			continue
+		}
+		// A record that is gone by now cannot be edited, as for a real user.
+		_, _, _ = t.Update(id, UserActor(r.User), 0, MergePatch(t.Schema, r.Fields))
+	}
+}
+
+func (w *World) takeRaces(at, object, id string) []wire.Race {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []wire.Race
+	w.races = slices.DeleteFunc(w.races, func(r *wire.Race) bool {
+		if r.At != at || r.Object != object || (r.ID != "" && r.ID != id) {
+			return false
+		}
+		out = append(out, *r)
+		r.Times--
+		return r.Times <= 0
+	})
+	return out
+}
+
+// UserActor names a user as an actor; the default user is "operator".
+func UserActor(user string) string {
+	if user == "" {
+		user = "operator"
+	}
+	return "user:" + user
+}
+
+// MergePatch is an edit as a person makes it: only the given fields change,
+// null clears, objects merge by key, lists are replaced.
+func MergePatch(s *Schema, given map[string]any) Patch {
+	return func(cur *Record) map[string]any {
+		out := make(map[string]any, len(cur.Fields)+len(given))
+		for k, v := range cur.Fields {
+			out[k] = v
+		}
+		for k, v := range given {
+			out[k] = MergeValue(s, k, out[k], v)
+		}
+		return out
+	}
+}
+
+// MergeValue gives the new value of a field: objects merge by key (null
+// removes a key), a cleared list or object becomes empty, the rest is replaced.
+func MergeValue(s *Schema, field string, old, given any) any {
+	f := s.Field(field)
+	if f == nil {
+		return given
+	}
+	switch f.Type {
+	case Object:
+		sent, ok := given.(map[string]any)
+		if !ok {
+			return map[string]any{}
+		}
+		merged := map[string]any{}
+		if was, ok := old.(map[string]any); ok {
+			for k, v := range was {
+				merged[k] = v
+			}
+		}
+		for k, v := range sent {
+			if v == nil {
+				delete(merged, k)
+				continue
+			}
+			merged[k] = v
+		}
+		return merged
+	case Labels, List:
+		if given == nil {
+			return []any{}
+		}
+	}
+	return given
+}
+
+// Normalise turns Go numbers in values that came from code into json.Number,
+// so that they compare equal to values that came over HTTP.
+func Normalise(fields map[string]any) (map[string]any, error) {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("fields are no JSON: %w", err)
+	}
+	return Decode(raw)
+}
+
+// Union adds to a list what it does not have yet.
+func Union(was, added []any) []any {
+	out := append([]any{}, was...)
+	for _, v := range added {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
