@@ -1,0 +1,164 @@
+package salesos
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+func (c *client) recordCall(method string, object object, id string, body any) transport.Call {
+	return transport.Call{Method: method, Path: "/" + object.Name + "/" + url.PathEscape(id), Body: body, Record: true,
+		Subject: record.Ref{Side: c.cfg.Side, Object: object.Name, ID: id}.String()}
+}
+
+// Get reads one record.
+func (c *client) Get(ctx context.Context, name, id string) (record.Record, error) {
+	object, err := c.object(name)
+	if err != nil {
+		return record.Record{}, err
+	}
+	if id == "" {
+		return record.Record{}, fault.New(fault.Internal, "a %s without an id was asked for", object.Singular)
+	}
+	call := c.recordCall(http.MethodGet, object, id, nil)
+	reply, err := c.api.Do(ctx, call)
+	if err != nil {
+		return record.Record{}, err
+	}
+	body, err := c.api.Decode(call, reply)
+	if err != nil {
+		return record.Record{}, err
+	}
+	item, _ := single(body, object)
+	if got, ok := c.row(object, item); ok {
+		return got, nil
+	}
+	return record.Record{}, c.api.Malformed(call, reply, "the "+object.Singular+" asked for")
+}
+
+// Create makes a record. Idempotency-Key is not sent: SalesOS does not know it,
+// and Go would repeat such a POST after a lost connection.
+func (c *client) Create(ctx context.Context, name string, fields map[string]any, _ connector.WriteOptions) (record.Record, error) {
+	object, err := c.writable(name)
+	if err != nil {
+		return record.Record{}, err
+	}
+	set := make(map[string]any, len(fields))
+	for path, value := range fields {
+		if value != nil {
+			set[path] = value
+		}
+	}
+	call := transport.Call{Method: http.MethodPost, Path: "/" + object.Name, Body: transport.Nest(set), Subject: object.Name}
+	reply, err := c.api.Do(ctx, call)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return c.written(ctx, call, reply, object, "")
+}
+
+// Update sends the paths given. Keys of custom_fields travel with all the
+// others of the record as just read, since a PATCH may replace the whole
+// object; a server known to merge gets only what changes. Tags are always whole.
+func (c *client) Update(ctx context.Context, current record.Record, fields map[string]any, _ connector.WriteOptions) (record.Record, error) {
+	object, err := c.writable(current.Ref.Object)
+	if err != nil {
+		return record.Record{}, err
+	}
+	if len(fields) == 0 {
+		return current, nil
+	}
+	body := transport.Nest(c.completed(current, fields))
+	call := c.recordCall(http.MethodPatch, object, current.Ref.ID, body)
+	reply, err := c.api.Do(ctx, call)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return c.written(ctx, call, reply, object, current.Ref.ID)
+}
+
+// completed replaces paths inside custom_fields by the whole merged object.
+func (c *client) completed(current record.Record, fields map[string]any) map[string]any {
+	if !c.cfg.Capabilities.CustomFieldsReplace {
+		return fields
+	}
+	completed := make(map[string]any, len(fields))
+	merged := record.Fields{}
+	if held, ok := current.Fields.Get(customFields); ok {
+		merged.Set(customFields, held)
+		merged = merged.Clone()
+	}
+	touched := false
+	for path, value := range fields {
+		if strings.HasPrefix(path, customFields+".") {
+			merged.Set(path, value)
+			touched = true
+			continue
+		}
+		completed[path] = value
+	}
+	if touched {
+		completed[customFields] = merged[customFields]
+	}
+	return completed
+}
+
+// written reads the answer of a write. A server that answers less than the
+// whole record is asked for it; when that fails the write still happened, so
+// the outcome is told as unknown and the caller looks again.
+func (c *client) written(ctx context.Context, call transport.Call, reply transport.Reply, object object, id string) (record.Record, error) {
+	if len(reply.Body) > 0 {
+		body, err := c.api.Decode(call, reply)
+		if err != nil {
+			return record.Record{}, err
+		}
+		item, _ := single(body, object)
+		if got, ok := c.row(object, item); ok {
+			if !got.CreatedAt.IsZero() || !got.UpdatedAt.IsZero() {
+				return got, nil
+			}
+			id = got.Ref.ID
+		}
+	}
+	if id == "" {
+		id = transport.LocationID(reply.Header)
+	}
+	if id == "" {
+		return record.Record{}, c.api.Malformed(call, reply, "the new "+object.Singular)
+	}
+	got, err := c.Get(ctx, object.Name, id)
+	if err == nil {
+		return got, nil
+	}
+	return record.Record{}, transport.AfterWrite(err, title)
+}
+
+// Delete removes a record; one already gone is no error.
+func (c *client) Delete(ctx context.Context, name, id string, _ connector.WriteOptions) error {
+	object, err := c.writable(name)
+	if err != nil {
+		return err
+	}
+	_, err = c.api.Do(ctx, c.recordCall(http.MethodDelete, object, id, nil))
+	if fault.Is(err, fault.Gone) {
+		return nil
+	}
+	return err
+}
+
+func (c *client) writable(name string) (object, error) {
+	found, err := c.object(name)
+	if err != nil {
+		return object{}, err
+	}
+	if !found.Creatable {
+		return object{}, fault.New(fault.Usage, "%s are only read in %s; nothing is written to them", found.Name, title)
+	}
+	return found, nil
+}
