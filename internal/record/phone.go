@@ -61,3 +61,6 @@ func onlyRunes(text, punctuation string) bool {
 	}
 	return true
 }
+
+// KnownRegion reports whether phone numbers of an ISO 3166 country ("BR") can be read.
+func KnownRegion(region string) bool { return phonenumbers.GetSupportedRegions()[region] }

@@ -1,0 +1,92 @@
+package integration
+
+import (
+	"slices"
+	"strings"
+)
+
+// expand replaces the placeholders of one scalar. Before Resolve a variable stands
+// for its default; ok is false where there is none yet.
+func (d *decoder) expand(v value, text string) (string, bool) {
+	found, bad := findPlaceholders(d.pattern, text)
+	if bad >= 0 {
+		d.problem(v, "a placeholder is ${NAME}, ${NAME:-default} or ${secret:NAME}")
+		return "", false
+	}
+	var expanded strings.Builder
+	rest, complete := 0, true
+	for _, one := range found {
+		d.note(v, one)
+		expanded.WriteString(text[rest:one.start])
+		rest = one.end
+		replaced, ok := d.lookup(v, one)
+		complete = complete && ok
+		expanded.WriteString(replaced)
+	}
+	expanded.WriteString(text[rest:])
+	if !complete {
+		d.pending = true
+		return "", false
+	}
+	return expanded.String(), true
+}
+
+// note remembers that a placeholder is used, and where it may be.
+func (d *decoder) note(v value, one placeholder) {
+	if one.secret {
+		if !secretAllowed(v.path) {
+			d.problem(v, "a secret is only allowed under auth and webhook")
+		}
+		if !slices.Contains(d.secrets, one.name) {
+			d.secrets = append(d.secrets, one.name)
+		}
+		return
+	}
+	for i := range d.uses {
+		if d.uses[i].Name != one.name {
+			continue
+		}
+		if one.hasDefault && !d.uses[i].HasDefault {
+			d.uses[i].Default, d.uses[i].HasDefault = one.fallback, true
+		}
+		return
+	}
+	line, column := startOf(v.node)
+	d.uses = append(d.uses, Variable{Name: one.name, Default: one.fallback, HasDefault: one.hasDefault, Line: line, Column: column})
+}
+
+// secretAllowed keeps secrets out of addresses, expressions and everything else
+// that may be shown or logged.
+func secretAllowed(path string) bool {
+	for _, side := range []string{"left", "right"} {
+		for _, part := range []string{".auth.", ".webhook."} {
+			if strings.HasPrefix(path, "systems."+side+part) && !strings.HasSuffix(path, "_url") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lookup returns the value of a placeholder; ok is false where there is none.
+func (d *decoder) lookup(v value, one placeholder) (string, bool) {
+	if !d.resolve {
+		return one.fallback, one.hasDefault
+	}
+	values, what := d.variables, "variable"
+	if one.secret {
+		values, what = d.secretValues, "secret"
+	}
+	given, ok := values[one.name]
+	switch {
+	case !ok && one.hasDefault:
+		return one.fallback, true
+	case !ok:
+		d.problem(v, "the %s %s has no value", what, one.name)
+		return "", false
+	case len(given) > maxValue:
+		d.problem(v, "the value of the %s %s is longer than %d bytes", what, one.name, maxValue)
+		return "", false
+	}
+	return given, true
+}

@@ -1,0 +1,131 @@
+package integration
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+func shipped(t *testing.T) *Integration {
+	t.Helper()
+	src, err := os.ReadFile("../../integrations/salesos-acme.yaml")
+	require.NoError(t, err)
+	parsed, err := Parse(src)
+	require.NoError(t, err)
+	return parsed
+}
+
+func shippedValues() (variables, secrets map[string]string) {
+	return map[string]string{
+			"SALESOS_CLIENT_ID": "left-client", "ACME_URL": "http://127.0.0.1:9002/api/2",
+			"ACME_TOKEN_URL": "http://127.0.0.1:9002/oauth/token", "ACME_CLIENT_ID": "right-client", "POLL_EVERY": "1s",
+		}, map[string]string{
+			"salesos_client_secret": "s1", "salesos_webhook": "s2", "acme_client_secret": "s3", "acme_webhook": "s4",
+		}
+}
+
+func TestShippedIntegration(t *testing.T) {
+	parsed := shipped(t)
+	require.False(t, parsed.Resolved())
+	require.Equal(t, "${SALESOS_URL:-https://api.play2sell.com/v1}", parsed.Systems.Left.BaseURL)
+	require.Equal(t, "${secret:salesos_webhook}", parsed.Systems.Left.Webhook.Secret)
+	require.Equal(t, 30*time.Second, parsed.Streams[0].Poll.Every)
+	require.Equal(t, []string{"salesos_client_secret", "salesos_webhook", "acme_client_secret", "acme_webhook"}, parsed.SecretNames())
+	require.Equal(t, "SALESOS_URL", parsed.Variables()[0].Name)
+	require.Equal(t, "https://api.play2sell.com/v1", parsed.Variables()[0].Default)
+
+	resolved, err := parsed.Resolve(shippedValues())
+	require.NoError(t, err)
+	require.True(t, resolved.Resolved())
+	require.Equal(t, "https://api.play2sell.com/v1", resolved.Systems.Left.BaseURL)
+	require.Equal(t, "s2", resolved.Systems.Left.Webhook.Secret)
+	require.Equal(t, time.Second, resolved.Streams[0].Poll.Every)
+	require.Equal(t, 660, resolved.Systems.Right.Limits.RequestsPerMinute)
+	require.Equal(t, Yes, resolved.Systems.Right.Capabilities.Versions)
+	require.Equal(t, []string{"email", "external_ref"}, resolved.Systems.Right.Capabilities.Unique.List)
+
+	streams, err := resolved.Compile()
+	require.NoError(t, err)
+	require.Len(t, streams, 2)
+	require.Equal(t, "users", streams[1].Name())
+	require.Equal(t, record.KindEmail, streams[1].Field("email").Kind().Name)
+	require.False(t, streams[1].Field("email").Writable(record.Right))
+}
+
+func TestShippedNames(t *testing.T) {
+	streams, err := shipped(t).Compile()
+	require.NoError(t, err)
+	name := streams[0].Field("name")
+	for typed, want := range map[string]map[string]any{
+		"Ana":               {"first_name": "Ana", "last_name": nil},
+		"Ana Souza":         {"first_name": "Ana", "last_name": "Souza"},
+		" Ana  Maria Souza": {"first_name": "Ana", "last_name": "Maria Souza"},
+		"":                  {"first_name": nil, "last_name": nil},
+	} {
+		patch, err := name.Convert(record.Left, typed, nil)
+		require.NoError(t, err, typed)
+		require.Equal(t, want, patch, typed)
+	}
+	raw, present, err := name.Read(record.Right, record.Fields{"first_name": "Ana", "last_name": nil})
+	require.NoError(t, err)
+	require.True(t, present)
+	require.Equal(t, "Ana", raw)
+	_, present, err = name.Read(record.Right, record.Fields{"email": "a@example.com"})
+	require.NoError(t, err)
+	require.False(t, present)
+}
+
+func TestResolveNamesWhatIsMissing(t *testing.T) {
+	variables, secrets := shippedValues()
+	delete(variables, "ACME_URL")
+	delete(secrets, "acme_webhook")
+	variables["POLL_EVERY"] = "soon"
+	_, err := shipped(t).Resolve(variables, secrets)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	messages := map[string]string{}
+	for _, detail := range fault.As(err).Details {
+		require.Positive(t, detail.Line)
+		messages[detail.Path] = detail.Message
+	}
+	require.Equal(t, "the variable ACME_URL has no value", messages["systems.right.base_url"])
+	require.Equal(t, "the secret acme_webhook has no value", messages["systems.right.webhook.secret"])
+	require.Contains(t, messages["streams.leads.poll.every"], "not a duration")
+	require.NotContains(t, err.Error(), "s3")
+}
+
+func TestJSONObjectIsTheSame(t *testing.T) {
+	document := map[string]any{
+		"integration": "j",
+		"systems":     map[string]any{"left": system("salesos"), "right": system("acme")},
+		"streams": map[string]any{"leads": map[string]any{
+			"left":  map[string]any{"object": "leads", "where": "score > 5 && name != '<&>/'"},
+			"right": map[string]any{"object": "contacts"},
+			"fields": map[string]any{
+				"name":  map[string]any{"left": "name", "right": map[string]any{"read": "first", "write": map[string]any{"first": "value"}}},
+				"stage": map[string]any{"left": "s", "right": "t", "values": map[string]any{"😀": 1, "b": true}},
+			},
+			"poll": map[string]any{"every": "${EVERY:-2s}"},
+		}},
+	}
+	for _, indent := range []string{"", "\t", "  "} {
+		src, err := json.MarshalIndent(document, "", indent)
+		require.NoError(t, err)
+		parsed, err := Parse(src)
+		require.NoError(t, err, string(src))
+		require.Equal(t, 2*time.Second, parsed.Streams[0].Poll.Every)
+		require.Equal(t, "score > 5 && name != '<&>/'", parsed.Streams[0].Left.Where)
+		require.ElementsMatch(t, []Pair{{"😀", json.Number("1")}, {"b", true}}, parsed.Streams[0].field("stage").Values)
+	}
+}
+
+func system(connector string) map[string]any {
+	return map[string]any{"connector": connector, "base_url": "http://127.0.0.1:1",
+		"auth":    map[string]any{"kind": "bearer", "token": "${secret:t}"},
+		"webhook": map[string]any{"secret": "${secret:w}"}}
+}

@@ -1,0 +1,238 @@
+package integration
+
+import (
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Defaults of a stream.
+const (
+	defaultPoll        = 30 * time.Second
+	defaultOverlap     = 2 * time.Minute
+	defaultCompare     = 24 * time.Hour
+	defaultVerifyAfter = 10 * time.Second
+	defaultGuardMax    = 10
+	defaultGuardPer    = time.Hour
+	defaultDeadline    = 72 * time.Hour
+	defaultRemind      = 24 * time.Hour
+)
+
+// leastInterval is the shortest duration of a setting that must not be zero.
+const leastInterval = time.Second
+
+func (d *decoder) stream(name string, v value) (Stream, bool) {
+	if !v.given() {
+		d.problem(v, "the stream is empty")
+		return Stream{}, false
+	}
+	body := v.object()
+	if body == nil {
+		return Stream{}, false
+	}
+	stream := Stream{Name: name}
+	stream.Mode = body.mode()
+	stream.Left, stream.Right = body.need("left").end(), body.need("right").end()
+	if stream.Mode == ModeMatchOnly {
+		stream.Direction, stream.Collision = Both, CollisionIgnore
+		stream.Conflicts, stream.Deletes = value{d: d}.conflicts(nil), value{d: d}.deletes()
+	} else {
+		stream.Direction = body.take("direction").choice(Both, LeftToRight, RightToLeft)
+		stream.Collision = body.take("collision").choice(CollisionUpsert, CollisionIgnore, CollisionCreate)
+		stream.Marker = body.take("marker").marker()
+	}
+	match := body.take("match")
+	stream.Match = match.words("the name of a field", isPath)
+	fields := body.take("fields")
+	stream.Fields = d.fields(&stream, fields)
+	if stream.Mode != ModeMatchOnly {
+		stream.Conflicts = body.take("conflicts").conflicts(&stream)
+		stream.Deletes = body.take("deletes").deletes()
+	}
+	stream.Poll = body.take("poll").poll()
+	stream.Compare = body.take("compare").compare()
+	body.done()
+	d.matched(&stream, body, match, fields)
+	d.targets(&stream, fields)
+	return stream, true
+}
+
+func (o *object) mode() string {
+	mode := o.take("mode")
+	if !mode.given() {
+		return ModeSync
+	}
+	return mode.choice(ModeMatchOnly)
+}
+
+func (v value) end() End {
+	body := v.object()
+	if body == nil {
+		return End{}
+	}
+	end := End{Object: body.need("object").word("the name of an object", isName)}
+	if where := body.take("where"); where.given() {
+		end.Where = where.expression(mapping.CheckRead)
+	}
+	body.done()
+	return end
+}
+
+func (v value) marker() Marker {
+	body := v.object()
+	if body == nil {
+		return Marker{}
+	}
+	var marker Marker
+	if left := body.take("left"); left.given() {
+		marker.Left = left.word("a path", isPath)
+	}
+	if right := body.take("right"); right.given() {
+		marker.Right = right.word("a path", isPath)
+	}
+	body.done()
+	return marker
+}
+
+// matched checks the natural key, and gives a match_only stream without fields
+// the fields that its key names.
+func (d *decoder) matched(stream *Stream, body *object, match, fields value) {
+	if stream.Mode == ModeMatchOnly && len(stream.Match) == 0 {
+		d.problem(body.value, "a match_only stream needs match")
+	}
+	if stream.Mode == ModeMatchOnly && !fields.given() {
+		for _, path := range stream.Match {
+			stream.Fields = append(stream.Fields, Field{
+				Name: path, Left: Place{Path: path}, Right: Place{Path: path}, As: impliedKind(path), Direction: Both})
+		}
+		return
+	}
+	for _, element := range match.list() {
+		if name, ok := element.literal(); ok && isPath(name) && stream.field(name) == nil && fields.object() != nil {
+			d.problem(element, "there is no field %s under fields", name)
+		}
+	}
+}
+
+// impliedKind compares a path that ends in "email" as an address.
+func impliedKind(path string) record.Kind {
+	if path[strings.LastIndex(path, ".")+1:] == "email" {
+		return record.Kind{Name: record.KindEmail}
+	}
+	return record.Kind{}
+}
+
+func (s *Stream) field(name string) *Field {
+	for i := range s.Fields {
+		if s.Fields[i].Name == name {
+			return &s.Fields[i]
+		}
+	}
+	return nil
+}
+
+// conflicts reads who wins; stream is nil where the key is not allowed.
+func (v value) conflicts(stream *Stream) Conflicts {
+	read := Conflicts{Policy: PolicyManual, Tie: record.Left, Deadline: defaultDeadline, Remind: defaultRemind, Fallback: PolicyLeft}
+	body := v.object()
+	if body == nil {
+		return read
+	}
+	read.Policy = body.take("policy").choice(PolicyManual, PolicyLeft, PolicyRight, PolicyNewest)
+	read.Tie = sideOf(body.take("tie"))
+	read.Deadline = body.take("deadline").duration(defaultDeadline, leastInterval)
+	read.Remind = body.take("remind").duration(defaultRemind, leastInterval)
+	read.Fallback = body.take("fallback").choice(PolicyLeft, PolicyRight, PolicyNewest)
+	if fields := body.take("fields").object(); fields != nil {
+		read.Fields = map[string]string{}
+		for _, name := range fields.keys {
+			if stream.field(name) == nil {
+				v.d.problem(fields.key(name), "there is no field %s under fields", name)
+			}
+			read.Fields[name] = fields.take(name).choice(PolicyManual, PolicyLeft, PolicyRight, PolicyNewest)
+		}
+	}
+	body.done()
+	return read
+}
+
+func (v value) deletes() Deletes {
+	read := Deletes{Policy: DeleteIgnore, Edited: EditedKeep, VerifyAfter: defaultVerifyAfter,
+		Guard: Guard{Max: defaultGuardMax, Per: defaultGuardPer}}
+	body := v.object()
+	if body == nil {
+		return read
+	}
+	read.Policy = body.take("policy").choice(DeleteIgnore, DeletePropagate)
+	read.Edited = body.take("edited").choice(EditedKeep, EditedDelete, EditedRecreate)
+	read.VerifyAfter = body.take("verify_after").duration(defaultVerifyAfter, 0)
+	guard := body.take("guard")
+	if text, ok := guard.literal(); ok {
+		if read.Guard.Off = text == "off"; !read.Guard.Off {
+			v.d.problem(guard, "must be {max, per} or off")
+		}
+	} else if limits := guard.object(); limits != nil {
+		read.Guard.Max = limits.take("max").integer(defaultGuardMax, 0, 1_000_000)
+		read.Guard.Per = limits.take("per").duration(defaultGuardPer, leastInterval)
+		limits.done()
+	}
+	body.done()
+	return read
+}
+
+func (v value) poll() Poll {
+	read := Poll{Every: defaultPoll, Overlap: defaultOverlap}
+	body := v.object()
+	if body == nil {
+		return read
+	}
+	read.Every = body.take("every").duration(defaultPoll, leastInterval)
+	read.Overlap = body.take("overlap").duration(defaultOverlap, 0)
+	body.done()
+	return read
+}
+
+func (v value) compare() Compare {
+	body := v.object()
+	if body == nil {
+		return Compare{Every: defaultCompare, TimeZone: "UTC"}
+	}
+	read := Compare{TimeZone: "UTC"}
+	every, line, zone := body.take("every"), body.take("cron"), body.take("time_zone")
+	switch {
+	case every.given() && line.given():
+		v.d.problem(line, "every and cron exclude each other: keep one")
+	case line.given():
+		read.Cron = line.word("a cron line of five fields, such as \"0 3 * * *\"", isCron)
+	default:
+		read.Every = every.duration(defaultCompare, leastInterval)
+	}
+	if zone.given() {
+		read.TimeZone = zone.word("an IANA time zone, such as America/Sao_Paulo", isZone)
+		if !line.given() {
+			v.d.problem(zone, "time_zone belongs to cron")
+		}
+	}
+	body.done()
+	return read
+}
+
+func isCron(text string) bool {
+	if len(strings.Fields(text)) != 5 || strings.Contains(text, "TZ=") {
+		return false
+	}
+	_, err := cron.ParseStandard(text)
+	return err == nil
+}
+
+func isZone(text string) bool {
+	if text == "" || text == "Local" {
+		return false
+	}
+	_, err := time.LoadLocation(text)
+	return err == nil
+}
