@@ -237,7 +237,12 @@ func canonDate(text string) string {
 // nil, string, bool, json.Number, []any or map[string]any (one level).
 func Plain(v any) any {
 	switch value := v.(type) {
-	case nil, string, bool, json.Number, []any, map[string]any:
+	case nil, string, bool, []any, map[string]any:
+		return v
+	case json.Number:
+		if !isJSONNumber(value.String()) {
+			return value.String()
+		}
 		return v
 	case Fields:
 		return map[string]any(value)

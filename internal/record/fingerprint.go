@@ -45,9 +45,6 @@ func appendJSON(out []byte, v any) []byte {
 	case string:
 		return appendString(out, value)
 	case json.Number:
-		if !isJSONNumber(value.String()) {
-			return appendString(out, value.String())
-		}
 		return append(out, plainDecimal(value.String())...)
 	case []any:
 		out = append(out, '[')

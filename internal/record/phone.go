@@ -13,10 +13,14 @@ const maxPhoneLength = 64
 // An incomplete number, or text around a number, has no normal form and is
 // returned as written.
 func canonPhone(text, region string) any {
-	if len(text) > maxPhoneLength || !phoneShaped(text) {
+	if len(text) > maxPhoneLength {
 		return text
 	}
-	normal, ok := e164(text, region)
+	number, extension, ok := splitPhone(text)
+	if !ok {
+		return text
+	}
+	normal, ok := e164(number, region)
 	if !ok {
 		return text
 	}
@@ -25,32 +29,57 @@ func canonPhone(text, region string) any {
 	if again, ok := e164(normal, region); !ok || again != normal {
 		return text
 	}
+	if extension != "" {
+		normal += ";ext=" + extension
+	}
 	return normal
 }
 
 func e164(text, region string) (string, bool) {
 	number, err := phonenumbers.Parse(text, region)
-	if err != nil || phonenumbers.IsPossibleNumberWithReason(number) != phonenumbers.IS_POSSIBLE {
+	if err != nil || !complete(number) {
 		return "", false
 	}
-	normal := phonenumbers.Format(number, phonenumbers.E164)
-	if extension := number.GetExtension(); extension != "" {
-		normal += ";ext=" + extension
-	}
-	return normal, true
+	return phonenumbers.Format(number, phonenumbers.E164), true
 }
 
-// phoneShaped reports whether text is digits and the usual punctuation, with an
-// optional extension. The parser would skip words, and with them what a user typed.
-func phoneShaped(text string) bool {
-	lower := strings.ToLower(text)
-	for _, mark := range []string{";ext=", "ext.", "ext", "ramal", "x"} {
-		if number, extension, found := strings.Cut(lower, mark); found {
-			extension = strings.TrimSpace(extension)
-			return onlyRunes(number, "+()-./ \u00a0") && extension != "" && onlyRunes(extension, "")
+// complete reports whether a number has its area code and all its digits. Numbers
+// of ranges that are not in use (yet) are complete when they are as long as the
+// country's fixed or mobile numbers.
+func complete(number *phonenumbers.PhoneNumber) bool {
+	if phonenumbers.IsValidNumber(number) {
+		return true
+	}
+	if phonenumbers.IsPossibleNumberWithReason(number) != phonenumbers.IS_POSSIBLE {
+		return false
+	}
+	length := len(phonenumbers.GetNationalSignificantNumber(number))
+	region := phonenumbers.GetRegionCodeForCountryCode(int(number.GetCountryCode()))
+	for _, kind := range []phonenumbers.PhoneNumberType{phonenumbers.FIXED_LINE, phonenumbers.MOBILE} {
+		example := phonenumbers.GetExampleNumberForType(region, kind)
+		if example != nil && len(phonenumbers.GetNationalSignificantNumber(example)) == length {
+			return true
 		}
 	}
-	return onlyRunes(lower, "+()-./ \u00a0")
+	return false
+}
+
+// splitPhone cuts an extension off; ok is false unless the rest is digits and the
+// usual punctuation. The parser would skip words, and with them what a user typed.
+func splitPhone(text string) (number, extension string, ok bool) {
+	number = strings.ToLower(text)
+	for _, mark := range []string{";ext=", "ext.", "ext", "ramal", "x"} {
+		before, after, found := strings.Cut(number, mark)
+		if !found {
+			continue
+		}
+		number, extension = before, strings.TrimSpace(after)
+		if extension == "" || !onlyRunes(extension, "") {
+			return "", "", false
+		}
+		break
+	}
+	return number, extension, onlyRunes(number, "+()-./ \u00a0")
 }
 
 func onlyRunes(text, punctuation string) bool {
