@@ -34,7 +34,7 @@ func (c *client) EnsureWebhook(ctx context.Context, spec connector.WebhookSpec) 
 		return c.register(ctx, wanted, spec.URL)
 	}
 	state := connector.WebhookState{ID: held.ID, Active: true, Reactivated: !held.Active}
-	if held.Correct(events, spec.Secret) {
+	if held.Correct(spec.URL, events, spec.Secret) {
 		return state, nil
 	}
 	_, err = c.api.Do(ctx, hookCall(http.MethodPatch, held.ID, wanted))

@@ -65,31 +65,28 @@ func ReadHook(item any, urlKey string) (Hook, bool) {
 	return hook, true
 }
 
-// FindHook picks the registration with the id and the address, else the first with
-// the address. A known id that points somewhere else by now is not ours.
+// FindHook picks the registration with the id, else the first with the address.
 func FindHook(hooks []Hook, id, address string) (Hook, bool) {
 	var found Hook
 	for _, hook := range hooks {
-		if address != "" && hook.URL != address {
-			continue
-		}
 		if id != "" && hook.ID == id {
 			return hook, true
 		}
-		if found.ID == "" && address != "" {
+		if found.ID == "" && hook.URL == address {
 			found = hook
 		}
 	}
 	return found, found.ID != ""
 }
 
-// Correct reports whether the registration is on, has all events and surely
-// the secret. A secret that the vendor does not show is written again.
-func (h Hook) Correct(events []string, secret string) bool {
+// Correct reports whether the registration is on, at the address, has all
+// events and surely the secret. A secret that the vendor does not show is
+// written again.
+func (h Hook) Correct(address string, events []string, secret string) bool {
 	for _, event := range events {
 		if !slices.Contains(h.Events, event) {
 			return false
 		}
 	}
-	return h.Active && h.Secret == secret
+	return h.Active && h.URL == address && h.Secret == secret
 }

@@ -1,0 +1,33 @@
+package acme
+
+import "github.com/accord-sync/accord/internal/connector"
+
+// objects is the table of collections. A new one is one more row.
+func objects() []connector.Object {
+	return []connector.Object{
+		{Name: "contacts", Singular: "contact", Creatable: true, UpdatedAt: true, Searchable: []string{"email", "external_ref", "phone"}},
+		{Name: "companies", Singular: "company", Creatable: true, UpdatedAt: true},
+		{Name: "deals", Singular: "deal", Creatable: true, UpdatedAt: true},
+		{Name: "appointments", Singular: "appointment", Creatable: true, UpdatedAt: true},
+		{Name: "users", Singular: "user", UpdatedAt: true},
+	}
+}
+
+func objectOf(name string) (connector.Object, bool) {
+	for _, candidate := range objects() {
+		if candidate.Name == name {
+			return candidate, true
+		}
+	}
+	return connector.Object{}, false
+}
+
+// objectOfWord finds a collection by either of its words.
+func objectOfWord(word string) (connector.Object, bool) {
+	for _, candidate := range objects() {
+		if candidate.Name == word || candidate.Singular == word {
+			return candidate, true
+		}
+	}
+	return connector.Object{}, false
+}
