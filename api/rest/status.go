@@ -1,0 +1,147 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// GetStatus answers GET …/status.
+func (s *Server) GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error) {
+	connection, err := s.options.Store.Connection(ctx, s.key(request.Connection))
+	if err != nil {
+		return nil, err
+	}
+	version := connection.Version
+	answer := Status{State: ConnectionState(connection.State), StateReason: optional(connection.StateReason), Version: &version}
+	pending, err := s.options.Store.Pending(ctx, connection.Key, ledger.PendingFilter{})
+	if err != nil {
+		return nil, err
+	}
+	answer.Pending.Changes, answer.Pending.Intents = pending.Changes, pending.Intents
+	if err := s.countStuck(ctx, connection.Key, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Sides.Left, err = s.sideStatus(ctx, connection.Key, record.Left); err != nil {
+		return nil, err
+	}
+	if answer.Sides.Right, err = s.sideStatus(ctx, connection.Key, record.Right); err != nil {
+		return nil, err
+	}
+	if answer.Streams, err = s.streamStatuses(ctx, connection); err != nil {
+		return nil, err
+	}
+	return GetStatus200JSONResponse(answer), nil
+}
+
+// countStuck fills in what waits for a person.
+func (s *Server) countStuck(ctx context.Context, key ledger.Key, answer *Status) error {
+	store := s.options.Store
+	var err error
+	if answer.OpenConflicts, err = countPages(func(options ledger.ListOptions) ([]ledger.Conflict, string, error) {
+		return store.ListConflicts(ctx, key, ledger.ConflictOpen, options)
+	}); err != nil {
+		return err
+	}
+	if answer.DeadLetters, err = countPages(func(options ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
+		return store.ListDeadLetters(ctx, key, ledger.DeadLetterOpen, options)
+	}); err != nil {
+		return err
+	}
+	answer.Held, err = countPages(func(options ledger.ListOptions) ([]ledger.Held, string, error) {
+		return store.ListHeld(ctx, key, ledger.HeldWaiting, options)
+	})
+	return err
+}
+
+// countPages counts a list to its end.
+func countPages[Item any](page func(ledger.ListOptions) ([]Item, string, error)) (int, error) {
+	options, count := ledger.ListOptions{Limit: maxLimit}, 0
+	for {
+		items, next, err := page(options)
+		if err != nil {
+			return 0, err
+		}
+		count += len(items)
+		if next == "" {
+			return count, nil
+		}
+		options.Cursor = next
+	}
+}
+
+func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Side) (SideStatus, error) {
+	state, err := s.options.Store.SideState(ctx, key, side)
+	if err != nil {
+		return SideStatus{}, err
+	}
+	now, err := s.options.Store.Now(ctx)
+	if err != nil {
+		return SideStatus{}, err
+	}
+	answer := SideStatus{Reachable: state.Failures == 0}
+	if !answer.Reachable {
+		answer.LastError = optional(state.LastError)
+	}
+	paused := state.PausedUntil
+	if state.BrokenUntil.After(paused) {
+		paused = state.BrokenUntil
+	}
+	if paused.After(now) {
+		answer.PausedUntil = optionalTime(paused)
+	}
+	if state.QuotaKnown {
+		limit, remaining := state.QuotaLimit, state.QuotaRemaining
+		answer.Quota.Limit, answer.Quota.Remaining, answer.Quota.ResetAt = &limit, &remaining, optionalTime(state.QuotaResetAt)
+	}
+	answer.Webhook.State, answer.Webhook.Url = state.WebhookState, optional(state.WebhookURL)
+	if answer.Webhook.State == "" {
+		answer.Webhook.State = "none"
+	}
+	return answer, nil
+}
+
+func (s *Server) streamStatuses(ctx context.Context, connection ledger.Connection) ([]StreamStatus, error) {
+	described, err := s.options.Installer.Describe(ctx, connection)
+	if err != nil {
+		return nil, err
+	}
+	states, err := s.options.Store.StreamStates(ctx, connection.Key)
+	if err != nil {
+		return nil, err
+	}
+	linked, err := s.options.Store.CountLinks(ctx, connection.Key)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.options.Store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]StreamStatus, 0, len(described.Streams))
+	for _, stream := range described.Streams {
+		pending, err := s.options.Store.Pending(ctx, connection.Key, ledger.PendingFilter{Stream: stream.Name})
+		if err != nil {
+			return nil, err
+		}
+		answer := StreamStatus{Name: stream.Name, Linked: linked[stream.Name], LagSeconds: lag(now, pending.Oldest)}
+		for _, state := range states {
+			if state.Stream == stream.Name {
+				answer.LastPollAt, answer.LastCompareAt = optionalTime(state.LastPollAt), optionalTime(state.LastCompareAt)
+				answer.NextPollAt, answer.NextCompareAt = optionalTime(state.NextPollAt), optionalTime(state.NextCompareAt)
+			}
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
+
+// lag is the age in seconds of the oldest change that waits; 0 for none.
+func lag(now, oldest time.Time) float64 {
+	if oldest.IsZero() || !now.After(oldest) {
+		return 0
+	}
+	return now.Sub(oldest).Seconds()
+}
