@@ -158,14 +158,17 @@ func (q *Queue) Release(r wire.Release) {
 	}
 	size := min(max(r.Batch, 1), q.opts.BatchMax)
 	var chain []*message
-	for _, h := range held {
-		last := len(chain) - 1
-		if last >= 0 && chain[last].HookID == h.hook && len(chain[last].events) < size {
-			q.seq--
-			chain[last] = q.message(h.hook, append(chain[last].events, h.event))
-			continue
+	for len(held) > 0 {
+		n := 1
+		for n < min(size, len(held)) && held[n].hook == held[0].hook {
+			n++
 		}
-		chain = append(chain, q.message(h.hook, []Event{h.event}))
+		events := make([]Event, 0, n)
+		for _, h := range held[:n] {
+			events = append(events, h.event)
+		}
+		chain = append(chain, q.message(held[0].hook, events))
+		held = held[n:]
 	}
 	if len(chain) > 0 {
 		q.push(chain)

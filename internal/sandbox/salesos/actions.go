@@ -79,7 +79,7 @@ func (s *Server) convert(r *front.Request) front.Response {
 		return s.fail(http.StatusNotFound, "not found")
 	}
 	if lead.Text("status") == "converted" {
-		return s.fail(http.StatusConflict, "the lead is converted already")
+		return s.invalid([]world.Problem{{Field: "status", Message: "is converted already"}})
 	}
 	lead, effect, err := leads.Update(id, r.Actor(), s.seen(r), world.MergePatch(leads.Schema, map[string]any{"status": "converted"}))
 	if err != nil {

@@ -103,7 +103,6 @@ func (s *Server) routes() {
 	f.Handle("GET /v1/users", s.need("", s.list("users")))
 	f.Handle("POST /v1/users", s.need("write", s.invite))
 	f.Handle("GET /v1/users/{id}", s.need("", s.get("users")))
-	f.Handle("PATCH /v1/users/{id}", s.need("write", s.patch("users")))
 	f.Handle("DELETE /v1/users/{id}", s.need("write", s.deactivate))
 	f.Handle("GET /v1/webhooks", s.need("", s.listHooks))
 	f.Handle("POST /v1/webhooks", s.need("", s.createHook))
