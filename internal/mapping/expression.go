@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
@@ -107,14 +106,14 @@ func compile(source string) (*expression, error) {
 }
 
 // options switches off what is impure (now) and what can grow without bound
-// (repeat, reduce, JSON and deep lists).
+// (repeat, JSON and deep lists).
 func options(rules *rules) []expr.Option {
 	list := []expr.Option{
 		expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.MaxNodes(maxNodes), expr.Patch(rules),
 		expr.Function("replace", boundedReplace, new(func(string, string, string) string)),
 		expr.Function("join", boundedJoin, new(func([]any, string) string), new(func([]any) string), new(func([]string, string) string), new(func([]string) string)),
 	}
-	for _, name := range []string{"now", "repeat", "reduce", "toJSON", "fromJSON", "groupBy", "flatten"} {
+	for _, name := range []string{"now", "repeat", "toJSON", "fromJSON", "flatten"} {
 		list = append(list, expr.DisableBuiltin(name))
 	}
 	return list
@@ -123,7 +122,7 @@ func options(rules *rules) []expr.Option {
 func expressionError(err error) error {
 	var located *file.Error
 	if errors.As(err, &located) {
-		return &ExpressionError{Line: max(located.Line, 1), Column: located.Column + 1, Message: located.Message}
+		return &ExpressionError{Line: max(located.Line, 1), Column: located.Column + 1, Message: strings.ReplaceAll(located.Message, fieldMark, "")}
 	}
 	return &ExpressionError{Line: 1, Column: 1, Message: err.Error()}
 }
@@ -139,7 +138,7 @@ func (e *expression) run(env map[string]any) (any, error) {
 	for _, path := range e.paths {
 		name, _, _ := strings.Cut(path, ".")
 		value, ok := env[name]
-		if _, done := seen[name]; done || !ok {
+		if _, done := seen[fieldMark+name]; done || !ok {
 			continue
 		}
 		if e.loops {
@@ -149,7 +148,7 @@ func (e *expression) run(env map[string]any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		seen[name] = native
+		seen[fieldMark+name] = native
 	}
 	machine := vm.VM{MemoryBudget: memoryBudget}
 	result, err := machine.Run(e.program, seen)
@@ -182,7 +181,7 @@ var errTooMuch = errors.New("too much data for an expression")
 // toNative turns JSON numbers into Go numbers, which expressions can add and compare.
 func toNative(v any, budget *int) (any, error) {
 	*budget -= 8
-	switch value := v.(type) {
+	switch value := record.Plain(v).(type) {
 	case string:
 		*budget -= len(value)
 	case json.Number:
@@ -197,8 +196,6 @@ func toNative(v any, budget *int) (any, error) {
 			list = append(list, native)
 		}
 		return list, nil
-	case record.Fields:
-		return toNative(map[string]any(value), budget)
 	case map[string]any:
 		object := make(map[string]any, len(value))
 		for key, member := range value {
@@ -214,7 +211,7 @@ func toNative(v any, budget *int) (any, error) {
 	if *budget < 0 {
 		return nil, fault.Wrap(fault.Invalid, errTooMuch, "its record is too large for an expression")
 	}
-	return v, nil
+	return record.Plain(v), nil
 }
 
 func nativeNumber(number json.Number) any {
@@ -290,116 +287,4 @@ func boundedJoin(params ...any) (any, error) {
 		}
 	}
 	return joined.String(), nil
-}
-
-// rules walks an expression, collects the paths it reads and refuses what could
-// cost more than its length lets expect.
-type rules struct {
-	paths   []string
-	loops   int
-	at      file.Location
-	problem string
-}
-
-// Visit implements ast.Visitor. Children come before their parent.
-func (r *rules) Visit(node *ast.Node) {
-	switch n := (*node).(type) {
-	case *ast.IdentifierNode:
-		if n.Value == "$env" {
-			r.refuse(n, "$env is not available")
-			return
-		}
-		r.paths = append(r.paths, n.Value)
-	case *ast.MemberNode:
-		if path, ok := memberPath(n); ok {
-			r.extend(path)
-		}
-	case *ast.CallNode:
-		// The callee of a function is no field.
-		if callee, ok := n.Callee.(*ast.IdentifierNode); ok {
-			r.drop(callee.Value)
-		}
-	case *ast.VariableDeclaratorNode:
-		r.refuse(n, "let is not available")
-	case *ast.BinaryNode:
-		if n.Operator == ".." {
-			r.refuse(n, "ranges are not available")
-		}
-	case *ast.PredicateNode:
-		r.loop(n)
-	}
-}
-
-func (r *rules) loop(n *ast.PredicateNode) {
-	if r.loops++; r.loops > maxLoops {
-		r.refuse(n, fmt.Sprintf("more than %d loops over lists", maxLoops))
-	}
-	inner := &loopBody{}
-	body := n.Node
-	ast.Walk(&body, inner)
-	switch {
-	case inner.nested:
-		r.refuse(n, "a loop inside a loop is not available")
-	case inner.builds:
-		r.refuse(n, "lists and objects cannot be made inside a loop")
-	case inner.nodes > maxLoopNodes:
-		r.refuse(n, "the body of a loop is too long")
-	}
-}
-
-func (r *rules) refuse(node ast.Node, problem string) {
-	if r.problem == "" {
-		r.problem, r.at = problem, node.Location()
-	}
-}
-
-// extend replaces the path "a" collected for the inner node by "a.b".
-func (r *rules) extend(path string) {
-	parent := path[:strings.LastIndex(path, ".")]
-	if last := len(r.paths) - 1; last >= 0 && r.paths[last] == parent {
-		r.paths[last] = path
-	}
-}
-
-func (r *rules) drop(name string) {
-	for i, path := range r.paths {
-		if path == name {
-			r.paths = slices.Delete(r.paths, i, i+1)
-			return
-		}
-	}
-}
-
-// memberPath returns "a.b.c" for a chain of names.
-func memberPath(n *ast.MemberNode) (string, bool) {
-	property, ok := n.Property.(*ast.StringNode)
-	if !ok {
-		return "", false
-	}
-	switch inner := n.Node.(type) {
-	case *ast.IdentifierNode:
-		return inner.Value + "." + property.Value, true
-	case *ast.MemberNode:
-		if path, ok := memberPath(inner); ok {
-			return path + "." + property.Value, true
-		}
-	}
-	return "", false
-}
-
-// loopBody measures what runs once per element.
-type loopBody struct {
-	nodes          int
-	nested, builds bool
-}
-
-// Visit implements ast.Visitor.
-func (b *loopBody) Visit(node *ast.Node) {
-	b.nodes++
-	switch (*node).(type) {
-	case *ast.PredicateNode:
-		b.nested = true
-	case *ast.ArrayNode, *ast.MapNode:
-		b.builds = true
-	}
 }
