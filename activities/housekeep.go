@@ -1,0 +1,86 @@
+package activities
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+)
+
+// HousekeepOut counts what was looked after. Failed counts connections to be
+// tried again at the next round.
+type HousekeepOut struct {
+	Connections, Purged, Failed int
+}
+
+// Housekeep looks after what changes slowly: webhooks that a vendor switched
+// off, running runs whose workflow is gone, rows past their retention.
+func (a *Poller) Housekeep(ctx context.Context) (HousekeepOut, error) {
+	return many(ctx, a.Log, func() (HousekeepOut, error) {
+		note, stop := beating(ctx)
+		defer stop()
+		var out HousekeepOut
+		purged, err := a.Store.Purge(ctx, a.Retention)
+		if err != nil {
+			return out, err
+		}
+		out.Purged = purged
+		err = eachPage(func(options ledger.ListOptions) (string, error) {
+			connections, next, err := a.Store.ListConnections(ctx, "", options)
+			for _, connection := range connections {
+				if stopped(ctx) {
+					return "", nil
+				}
+				out.Connections++
+				note(out.Connections)
+				a.tend(ctx, connection, &out)
+			}
+			return next, err
+		})
+		return out, err
+	})
+}
+
+// tend looks after one connection; its failures are its own.
+func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *HousekeepOut) {
+	if connection.State != ledger.Active {
+		return
+	}
+	err := a.ensureRuns(ctx, connection.Key)
+	if urls := a.webhookURLs(connection.Key); err == nil && len(urls) > 0 {
+		err = a.Engine.EnsureWebhooks(ctx, connection.Key, urls)
+	}
+	if err != nil {
+		out.Failed++
+		a.Log.WithField("connection", connection.Key.String()).WithField("code", fault.CodeOf(err)).
+			Warn("a connection was not looked after; the next round tries again")
+	}
+}
+
+// ensureRuns looks at the newest runs: one of each kind and stream at most is running.
+func (a *Poller) ensureRuns(ctx context.Context, key ledger.Key) error {
+	runs, _, err := a.Store.ListRuns(ctx, key, ledger.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.State != ledger.RunRunning {
+			continue
+		}
+		if err := a.Orchestrator.EnsureRun(ctx, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stopped(ctx context.Context) bool {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
