@@ -35,7 +35,7 @@ func TestSalesOSPages(t *testing.T) {
 		require.EqualValues(t, 25, a.at("meta", "per_page"))
 		require.EqualValues(t, 5, a.at("meta", "total_pages"))
 		for _, v := range a.list("data") {
-			seen[v.(fields)["id"].(string)] = true
+			seen[idOf(v)] = true
 		}
 	}
 	require.Len(t, seen, 105)
@@ -78,7 +78,7 @@ func TestSalesOSFiltersAndSorts(t *testing.T) {
 		t.Run(c.query, func(t *testing.T) {
 			got := []string{}
 			for _, v := range p.salesos.do("GET", "/v1/leads?"+c.query, nil).list("data") {
-				got = append(got, v.(fields)["id"].(string))
+				got = append(got, idOf(v))
 			}
 			want := []string{}
 			for _, i := range c.want {
@@ -107,7 +107,7 @@ func TestAcmeCursorIsInclusiveAndOrdered(t *testing.T) {
 			a := p.acme.do("GET", "/api/2/contacts?limit=7&"+query+"&cursor="+cursor, nil)
 			require.Equal(t, 200, a.status, string(a.raw))
 			for _, v := range a.list("items") {
-				ids = append(ids, v.(fields)["id"].(string))
+				ids = append(ids, idOf(v))
 			}
 			if cursor = a.text("next_cursor"); cursor == "" {
 				return ids
@@ -135,9 +135,9 @@ func TestAcmeDeletedKeepsThirtyDays(t *testing.T) {
 	}
 	p.acme.login("accord", "accord-secret")
 	a := p.acme.do("GET", "/api/2/deleted?object=contacts&limit=1", nil)
-	require.Equal(t, ids[0], a.list("items")[0].(fields)["id"])
+	require.Equal(t, ids[0], idOf(a.list("items")[0]))
 	a = p.acme.do("GET", "/api/2/deleted?object=contacts&limit=1&cursor="+a.text("next_cursor"), nil)
-	require.Equal(t, ids[1], a.list("items")[0].(fields)["id"])
+	require.Equal(t, ids[1], idOf(a.list("items")[0]))
 	require.Nil(t, a.at("next_cursor"))
 	p.clock.Add(30*24*time.Hour - time.Hour)
 	p.acme.login("accord", "accord-secret")

@@ -96,6 +96,13 @@ func (a answer) list(path ...string) []any {
 	return l
 }
 
+// idOf gives the id of a record in an answer, "" when there is none.
+func idOf(v any) string {
+	m, _ := v.(fields)
+	id, _ := m["id"].(string)
+	return id
+}
+
 func (s *side) do(method, path string, body any, headers ...string) answer {
 	s.t.Helper()
 	var in io.Reader

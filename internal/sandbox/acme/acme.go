@@ -69,7 +69,7 @@ func New(o Options) *Server {
 	s.keys = newKeys(s.World.Now)
 	s.auth = auth.New(auth.Options{Now: s.World.Now, Clients: o.Clients, Prefix: "acme_", Rotate: true, Scopes: s.scopes(),
 		TTL: func() time.Duration { return time.Duration(s.World.Switches().TokenTTLMS) * time.Millisecond }})
-	s.Hooks = hooks.New(hooks.Options{Now: s.World.Now, Encode: s.encode, Timeout: o.HookTimeout, Scale: o.TimeScale, BatchMax: 100, BatchWait: o.BatchWait,
+	s.Hooks = hooks.New(hooks.Options{Encode: s.encode, Timeout: o.HookTimeout, Scale: o.TimeScale, BatchMax: 100, BatchWait: o.BatchWait,
 		Pauses: []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 24 * time.Hour}})
 	s.World.Listen(s.publish)
 	s.front = front.New(s.World, s.auth, front.Dialect{

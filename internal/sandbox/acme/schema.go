@@ -28,26 +28,7 @@ func schemas() []*world.Schema {
 	company := world.Field{Name: "company_id", Type: world.Ref, Ref: "companies"}
 	direction := world.Field{Name: "direction", Type: world.Enum, Enum: []string{"in", "out"}, Default: "out"}
 	return []*world.Schema{
-		{
-			Name: "contacts",
-			Fields: common(
-				world.Field{Name: "first_name", Type: world.Text, MaxLen: 100},
-				world.Field{Name: "last_name", Type: world.Text, MaxLen: 100},
-				world.Field{Name: "email", Type: world.Email, MaxLen: 254},
-				world.Field{Name: "phone", Type: world.Phone, MaxLen: 40},
-				world.Field{Name: "mobile", Type: world.Phone, MaxLen: 40},
-				company,
-				world.Field{Name: "company_name", Type: world.Text, MaxLen: 200},
-				world.Field{Name: "job_title", Type: world.Text, MaxLen: 100},
-				world.Field{Name: "lifecycle", Type: world.Enum, Enum: []string{"lead", "contacted", "qualified", "disqualified", "customer"}, Default: "lead"},
-				owner,
-				world.Field{Name: "labels", Type: world.Labels},
-				world.Field{Name: "score", Type: world.Number},
-				world.Field{Name: "note", Type: world.Text, MaxLen: 5000},
-			),
-			Unique: []string{"email", "external_ref"},
-			Exact:  []string{"email", "external_ref", "phone"},
-		},
+		contacts(company, owner),
 		{
 			Name: "companies",
 			Fields: common(world.Field{Name: "name", Type: world.Text, Required: true, MaxLen: 200},
@@ -97,6 +78,29 @@ func schemas() []*world.Schema {
 			Exact:    []string{"email"},
 			ReadOnly: true,
 		},
+	}
+}
+
+func contacts(company, owner world.Field) *world.Schema {
+	return &world.Schema{
+		Name: "contacts",
+		Fields: common(
+			world.Field{Name: "first_name", Type: world.Text, MaxLen: 100},
+			world.Field{Name: "last_name", Type: world.Text, MaxLen: 100},
+			world.Field{Name: "email", Type: world.Email, MaxLen: 254},
+			world.Field{Name: "phone", Type: world.Phone, MaxLen: 40},
+			world.Field{Name: "mobile", Type: world.Phone, MaxLen: 40},
+			company,
+			world.Field{Name: "company_name", Type: world.Text, MaxLen: 200},
+			world.Field{Name: "job_title", Type: world.Text, MaxLen: 100},
+			world.Field{Name: "lifecycle", Type: world.Enum, Enum: []string{"lead", "contacted", "qualified", "disqualified", "customer"}, Default: "lead"},
+			owner,
+			world.Field{Name: "labels", Type: world.Labels},
+			world.Field{Name: "score", Type: world.Number},
+			world.Field{Name: "note", Type: world.Text, MaxLen: 5000},
+		),
+		Unique: []string{"email", "external_ref"},
+		Exact:  []string{"email", "external_ref", "phone"},
 	}
 }
 

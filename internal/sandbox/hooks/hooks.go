@@ -52,9 +52,7 @@ type Event struct {
 
 // Options make a Queue.
 type Options struct {
-	// Now is the server's clock (it signs with it). Required.
-	Now func() time.Time
-	// Encode makes one message. It is called for each attempt. Required.
+	// Encode makes one message and signs it. It is called for each attempt. Required.
 	Encode func(h Hook, events []Event) ([]byte, http.Header, error)
 	// Timeout for the receiver's answer.
 	Timeout time.Duration

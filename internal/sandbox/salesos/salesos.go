@@ -64,7 +64,7 @@ func New(o Options) *Server {
 	s.auth = auth.New(auth.Options{Now: s.World.Now, Clients: o.Clients, Prefix: "p2s_",
 		TTL:    func() time.Duration { return time.Duration(s.World.Switches().TokenTTLMS) * time.Millisecond },
 		Scopes: []string{"leads:read", "leads:write", "default:sync"}})
-	s.Hooks = hooks.New(hooks.Options{Now: s.World.Now, Encode: s.encode, Timeout: o.HookTimeout, Scale: o.TimeScale, DisableAfter: 10,
+	s.Hooks = hooks.New(hooks.Options{Encode: s.encode, Timeout: o.HookTimeout, Scale: o.TimeScale, DisableAfter: 10,
 		Pauses: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 12 * time.Hour}})
 	s.World.Listen(s.publish)
 	s.front = front.New(s.World, s.auth, front.Dialect{

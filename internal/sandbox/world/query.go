@@ -243,16 +243,3 @@ func (t *Table) All() []*Record {
 	slices.SortFunc(out, func(a, b *Record) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
-
-// Count gives the number of live records.
-func (t *Table) Count() int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	n := 0
-	for _, r := range t.all {
-		if r.Live() {
-			n++
-		}
-	}
-	return n
-}

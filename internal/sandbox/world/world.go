@@ -4,7 +4,6 @@
 package world
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -258,16 +257,6 @@ func MergeValue(s *Schema, field string, old, given any) any {
 		}
 	}
 	return given
-}
-
-// Normalise turns Go numbers in values that came from code into json.Number,
-// so that they compare equal to values that came over HTTP.
-func Normalise(fields map[string]any) (map[string]any, error) {
-	raw, err := json.Marshal(fields)
-	if err != nil {
-		return nil, fmt.Errorf("fields are no JSON: %w", err)
-	}
-	return Decode(raw)
 }
 
 // Union adds to a list what it does not have yet.
