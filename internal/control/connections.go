@@ -1,0 +1,124 @@
+package control
+
+import (
+	"context"
+	"errors"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/workflows"
+)
+
+// Activate begins to bring a connection up, or joins the activation under way.
+func (c *Control) Activate(ctx context.Context, key ledger.Key) error {
+	options := c.start(workflows.ActivationID(key), "Brings connection "+key.Connection+" up")
+	return c.ensure(ctx, options, workflows.ActivationType, workflows.ActivationInput{Key: key, Tuning: c.Tuning})
+}
+
+// Pause stops all work on a connection; reason is for people. Changes that
+// arrive meanwhile are found when it resumes. Pausing again is no error;
+// Conflict when it was never active.
+func (c *Control) Pause(ctx context.Context, key ledger.Key, reason string) error {
+	connection, err := c.Store.Connection(ctx, key)
+	if err != nil {
+		return err
+	}
+	if connection.State != ledger.Active && connection.State != ledger.Paused {
+		return fault.New(fault.Conflict, "connection %s is %s: only an active one can be paused", key, connection.State)
+	}
+	if err := c.Store.SetConnectionState(ctx, key, ledger.Paused, reason); err != nil {
+		return err
+	}
+	c.nudge(ctx, key)
+	return nil
+}
+
+// Resume goes on with a paused connection; all its polls are due at once, since
+// webhooks may have been missed. Conflict when it has to be activated first.
+func (c *Control) Resume(ctx context.Context, key ledger.Key) error {
+	connection, err := c.Store.Connection(ctx, key)
+	if err != nil {
+		return err
+	}
+	if connection.State != ledger.Active && connection.State != ledger.Paused {
+		return fault.New(fault.Conflict, "connection %s is %s: activate it", key, connection.State)
+	}
+	if err := c.Store.SetConnectionState(ctx, key, ledger.Active, ""); err != nil {
+		return err
+	}
+	if err := c.pollNow(ctx, key); err != nil {
+		return err
+	}
+	c.nudge(ctx, key)
+	return c.wakeRuns(ctx, key)
+}
+
+// pollNow makes the polls of all streams due.
+func (c *Control) pollNow(ctx context.Context, key ledger.Key) error {
+	now, err := c.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	streams, err := c.Store.StreamStates(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, stream := range streams {
+		stream.NextPollAt = now
+		if err := c.Store.PutStreamState(ctx, key, stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wakeRuns tells running runs that they may go on; they look by themselves too.
+func (c *Control) wakeRuns(ctx context.Context, key ledger.Key) error {
+	runs, _, err := c.Store.ListRuns(ctx, key, ledger.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.State != ledger.RunRunning {
+			continue
+		}
+		if err := c.Temporal.SignalWorkflow(ctx, run.WorkflowID, "", workflows.ResumedSignal, nil); err != nil {
+			c.Log.WithField("run", run.ID).Debug("a run was not told that its connection goes on; it looks by itself")
+		}
+	}
+	return nil
+}
+
+// Delete takes a connection down for good and waits a moment for it. done is
+// false when it goes on in the background, because a system is slow to answer.
+func (c *Control) Delete(ctx context.Context, key ledger.Key) (done bool, err error) {
+	if err := c.Store.SetConnectionState(ctx, key, ledger.Paused, "being deleted"); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	options := c.start(workflows.DeactivationID(key), "Deletes connection "+key.Connection)
+	run, err := c.Temporal.ExecuteWorkflow(ctx, options, workflows.DeactivationType, workflows.DeactivationInput{Key: key, Tuning: c.Tuning})
+	if err != nil {
+		return false, temporalFault(err, "start the deletion of connection "+key.String())
+	}
+	if err := run.Get(ctx, nil); err != nil {
+		if lost(err) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return false, nil
+		}
+		return false, temporalFault(err, "delete connection "+key.String())
+	}
+	return true, nil
+}
+
+// Stop ends the workflows of a connection that is being deleted. What does not
+// run is no error.
+func (c *Control) Stop(ctx context.Context, key ledger.Key, workflowIDs []string) error {
+	for _, id := range append([]string{workflows.ActivationID(key), workflows.ConnectionID(key)}, workflowIDs...) {
+		err := temporalFault(c.Temporal.TerminateWorkflow(ctx, id, "", "its connection is deleted"), "stop workflow "+id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
