@@ -145,15 +145,21 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if err != nil {
 		return nil, err
 	}
-	text, isText := request.Value.(string)
-	if slices.Contains(object.Searchable, request.Path) && isText && text != "" {
+	texts := transport.Spellings(request.Path, request.Value)
+	if !slices.Contains(object.Searchable, request.Path) || len(texts) == 0 {
+		return c.scanFor(ctx, object, request)
+	}
+	for _, text := range texts {
 		call := get("/"+object.Name+"/search", url.Values{request.Path: {text}}, "search in "+object.Name)
 		found, err := c.searched(ctx, object, call)
-		if !fault.Is(err, fault.Invalid) && !absent(err) {
+		if fault.Is(err, fault.Invalid) || absent(err) {
+			return c.scanFor(ctx, object, request)
+		}
+		if err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
-	return c.scanFor(ctx, object, request)
+	return nil, nil
 }
 
 // searched reads all pages of a search.

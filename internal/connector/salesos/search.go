@@ -5,10 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -27,7 +26,7 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 		return nil, err
 	}
 	covered := slices.Contains(object.Searchable, request.Path)
-	for _, text := range searchTexts(request) {
+	for _, text := range transport.Spellings(request.Path, request.Value) {
 		rows, obeyed, err := c.searchText(ctx, object, text)
 		if err != nil {
 			return nil, err
@@ -41,37 +40,6 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 		return nil, nil
 	}
 	return c.scanFor(ctx, object, request)
-}
-
-// searchTexts are the ways to write the value: as it is, in lower case, and a
-// phone number by its digits.
-func searchTexts(request connector.SearchRequest) []string {
-	var text string
-	switch value := request.Value.(type) {
-	case string:
-		text = strings.TrimSpace(value)
-	case interface{ String() string }:
-		text = value.String()
-	}
-	if text == "" {
-		return nil
-	}
-	texts := []string{text}
-	if lower := strings.ToLower(text); lower != text {
-		texts = append(texts, lower)
-	}
-	if strings.HasSuffix(request.Path, "phone") || strings.HasSuffix(request.Path, "mobile") {
-		numbers := strings.Map(func(r rune) rune {
-			if unicode.IsDigit(r) {
-				return r
-			}
-			return -1
-		}, text)
-		if numbers != "" && numbers != text {
-			texts = append(texts, numbers)
-		}
-	}
-	return texts
 }
 
 // searchText reads the rows the server finds for a text. obeyed is false when
