@@ -109,12 +109,16 @@ func (s *Server) fields(r *front.Request) front.Response {
 // keepKeys is how long an Idempotency-Key is honoured.
 const keepKeys = 24 * time.Hour
 
+// minPurge is the number of keys from which old ones are forgotten.
+const minPurge = 10_000
+
 // keys remember the answers to requests with an Idempotency-Key.
 type keys struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	byID map[string]*kept
+	mu      sync.Mutex
+	byID    map[string]*kept
+	purgeAt int
 }
 
 type kept struct {
@@ -125,7 +129,9 @@ type kept struct {
 	res  front.Response
 }
 
-func newKeys(now func() time.Time) *keys { return &keys{now: now, byID: map[string]*kept{}} }
+func newKeys(now func() time.Time) *keys {
+	return &keys{now: now, byID: map[string]*kept{}, purgeAt: minPurge}
+}
 
 func (k *keys) reset() {
 	k.mu.Lock()
@@ -141,9 +147,22 @@ func (k *keys) entry(id string) *kept {
 	if e != nil && now.Sub(e.at) < keepKeys {
 		return e
 	}
+	if len(k.byID) >= k.purgeAt {
+		k.purge(now)
+	}
 	e = &kept{at: now}
 	k.byID[id] = e
 	return e
+}
+
+// purge forgets old keys, and waits with the next purge until there are twice as many.
+func (k *keys) purge(now time.Time) {
+	for id, e := range k.byID {
+		if now.Sub(e.at) >= keepKeys {
+			delete(k.byID, id)
+		}
+	}
+	k.purgeAt = max(2*len(k.byID), minPurge)
 }
 
 // once answers a repeated Idempotency-Key with the first answer, and does the

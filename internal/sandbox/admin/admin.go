@@ -65,7 +65,7 @@ func New(o Options) http.Handler {
 	handle("DELETE records/{object}/{id}", s.remove)
 	handle("POST merge", s.merge)
 	handle("POST seed", s.seed)
-	handle("GET webhooks", func(*http.Request) (any, error) { return s.Hooks.State(), nil })
+	handle("GET webhooks", s.webhooks)
 	handle("POST webhooks/hold", s.hold)
 	handle("POST webhooks/release", s.release)
 	handle("POST webhooks/drop", s.drop)
@@ -153,6 +153,10 @@ func (s *server) tableOf(object string) (*world.Table, error) {
 		return nil, &problem{http.StatusNotFound, fmt.Sprintf("there is no object %q; there are %s", object, strings.Join(s.World.Objects(), ", "))}
 	}
 	return t, nil
+}
+
+func (s *server) webhooks(r *http.Request) (any, error) {
+	return s.Hooks.State(r.URL.Query().Get("deliveries") != "false"), nil
 }
 
 func (s *server) hold(*http.Request) (any, error) {

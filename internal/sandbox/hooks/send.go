@@ -212,8 +212,8 @@ func (q *Queue) Reset() {
 	q.holding, q.drop, q.repeat, q.done = false, 0, repeating{}, wire.HookState{}
 }
 
-// State describes hooks, queue and the latest messages.
-func (q *Queue) State() wire.HookState {
+// State describes hooks and queue, and on request the latest messages.
+func (q *Queue) State(deliveries bool) wire.HookState {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.done
@@ -223,21 +223,31 @@ func (q *Queue) State() wire.HookState {
 		s.Hooks = append(s.Hooks, wire.HookStatus{ID: h.ID, URL: h.URL, Events: h.Events, Active: h.Active, Failures: h.Failures})
 	}
 	s.Waiting = q.sending + len(q.open)
-	for _, m := range q.recent {
-		s.Deliveries = append(s.Deliveries, m.Delivery)
-	}
-	for m := range q.retries {
-		s.Deliveries = append(s.Deliveries, m.Delivery)
-	}
 	for _, chain := range q.ready {
 		s.Waiting += len(chain)
+	}
+	if deliveries {
+		s.Deliveries = q.deliveries()
+	}
+	return s
+}
+
+func (q *Queue) deliveries() []wire.Delivery {
+	var out []wire.Delivery
+	for _, m := range q.recent {
+		out = append(out, m.Delivery)
+	}
+	for m := range q.retries {
+		out = append(out, m.Delivery)
+	}
+	for _, chain := range q.ready {
 		for _, m := range chain {
-			s.Deliveries = append(s.Deliveries, m.Delivery)
+			out = append(out, m.Delivery)
 		}
 	}
 	for i, h := range q.held {
-		s.Deliveries = append(s.Deliveries, wire.Delivery{ID: "held_" + strconv.Itoa(i), HookID: h.hook, State: wire.StateHeld,
+		out = append(out, wire.Delivery{ID: "held_" + strconv.Itoa(i), HookID: h.hook, State: wire.StateHeld,
 			Events: []string{h.event.Name}, Records: []string{h.event.Record}, EventIDs: []string{h.event.ID}})
 	}
-	return s
+	return out
 }

@@ -33,7 +33,12 @@ func (c *Client) RetryWebhooks(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "webhooks/retry", nil, nil)
 }
 
-// Webhooks gives the state of hooks and deliveries.
+// WebhookCounts gives the state of hooks and queue without the deliveries: cheap to poll.
+func (c *Client) WebhookCounts(ctx context.Context) (wire.HookState, error) {
+	return get[wire.HookState](ctx, c, http.MethodGet, "webhooks?deliveries=false", nil)
+}
+
+// Webhooks gives the state of hooks, queue and the latest deliveries.
 func (c *Client) Webhooks(ctx context.Context) (wire.HookState, error) {
 	return get[wire.HookState](ctx, c, http.MethodGet, "webhooks", nil)
 }
