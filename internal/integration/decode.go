@@ -215,7 +215,11 @@ func (v value) scalar() (string, bool) {
 // what can be checked already, if ok.
 func (v value) text() (stored, now string, ok bool) {
 	if v.given() && kindOf(v.node) != "text" {
-		v.d.problem(v, "must be text, not %s: put it in quotes", kindOf(v.node))
+		advice := ""
+		if _, single := v.literal(); single {
+			advice = ": put it in quotes"
+		}
+		v.d.problem(v, "must be text, not %s%s", kindOf(v.node), advice)
 		return "", "", false
 	}
 	now, ok = v.scalar()

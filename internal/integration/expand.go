@@ -35,7 +35,7 @@ func (d *decoder) expand(v value, text string) (string, bool) {
 func (d *decoder) note(v value, one placeholder) {
 	if one.secret {
 		if !secretAllowed(v.path) {
-			d.problem(v, "a secret is only allowed under auth and webhook")
+			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, and the secrets of webhook")
 		}
 		if !slices.Contains(d.secrets, one.name) {
 			d.secrets = append(d.secrets, one.name)
@@ -56,13 +56,16 @@ func (d *decoder) note(v value, one placeholder) {
 }
 
 // secretAllowed keeps secrets out of addresses, expressions and everything else
-// that may be shown or logged.
+// that may be shown, logged or quoted in a problem.
 func secretAllowed(path string) bool {
 	for _, side := range []string{"left", "right"} {
-		for _, part := range []string{".auth.", ".webhook."} {
-			if strings.HasPrefix(path, "systems."+side+part) && !strings.HasSuffix(path, "_url") {
-				return true
-			}
+		rest, ok := strings.CutPrefix(path, "systems."+side+".")
+		if !ok {
+			continue
+		}
+		switch rest {
+		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "webhook.secret", "webhook.previous_secret":
+			return true
 		}
 	}
 	return false

@@ -9,12 +9,6 @@ import (
 )
 
 func (d *decoder) fields(stream *Stream, v value) []Field {
-	if !v.given() {
-		if stream.Mode != ModeMatchOnly {
-			d.problem(value{d: d, path: v.path}, "a stream needs fields, unless it is match_only")
-		}
-		return nil
-	}
 	all := v.object()
 	if all == nil {
 		return nil

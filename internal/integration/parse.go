@@ -78,7 +78,12 @@ func (d *decoder) streams(i *Integration, all *object) {
 		if !isName(name) {
 			d.problem(all.key(name), "%q is not a name: letters, digits, - _ .", name)
 		}
-		if stream, ok := d.stream(name, all.take(name)); ok {
+		given := all.take(name)
+		if !given.given() {
+			d.problem(all.key(name), "the stream is empty")
+			continue
+		}
+		if stream, ok := d.stream(name, given); ok {
 			i.Streams = append(i.Streams, stream)
 		}
 	}

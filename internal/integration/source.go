@@ -40,7 +40,7 @@ func newSource(text []byte) (*source, error) {
 		return nil, fault.New(fault.TooLarge, "the integration file is larger than %d bytes", MaxSize)
 	}
 	if !utf8.Valid(text) {
-		return nil, problemsError([]fault.Detail{{Message: "the file is not UTF-8 text"}})
+		return nil, problemsError([]fault.Detail{notUTF8(text)})
 	}
 	clean := strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n")
 	if json.Valid([]byte(clean)) {
@@ -56,6 +56,22 @@ func newSource(text []byte) (*source, error) {
 		}
 	}
 	return &source{text: clean, lines: strings.Split(clean, "\n")}, nil
+}
+
+// notUTF8 finds the first bad byte.
+func notUTF8(text []byte) fault.Detail {
+	line, column := 1, 1
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		if column++; r == '\n' {
+			line, column = line+1, 1
+		}
+		text = text[size:]
+	}
+	return fault.Detail{Line: line, Column: column, Message: "the file is not UTF-8 text"}
 }
 
 // root parses the text into its one YAML document.
@@ -86,8 +102,8 @@ func (s *source) root() (node ast.Node, err error) {
 	case 1:
 		return bodies[0], nil
 	}
-	at := bodies[1].GetToken().Position
-	return nil, problemsError([]fault.Detail{{Line: at.Line, Column: at.Column, Message: "only one document is allowed in a file"}})
+	line, column := startOf(bodies[1])
+	return nil, problemsError([]fault.Detail{{Line: line, Column: column, Message: "only one document is allowed in a file"}})
 }
 
 func syntaxDetail(err error) fault.Detail {

@@ -26,10 +26,6 @@ const (
 const leastInterval = time.Second
 
 func (d *decoder) stream(name string, v value) (Stream, bool) {
-	if !v.given() {
-		d.problem(v, "the stream is empty")
-		return Stream{}, false
-	}
 	body := v.object()
 	if body == nil {
 		return Stream{}, false
@@ -48,6 +44,9 @@ func (d *decoder) stream(name string, v value) (Stream, bool) {
 	match := body.take("match")
 	stream.Match = match.words("the name of a field", isPath)
 	fields := body.take("fields")
+	if !fields.given() && stream.Mode != ModeMatchOnly {
+		d.problem(body.value, "a stream needs fields, unless it is match_only")
+	}
 	stream.Fields = d.fields(&stream, fields)
 	if stream.Mode != ModeMatchOnly {
 		stream.Conflicts = body.take("conflicts").conflicts(&stream)

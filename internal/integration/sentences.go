@@ -1,0 +1,328 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Sentence says in plain English what one trigger, field or policy does.
+type Sentence struct {
+	// Stream is the stream it belongs to.
+	Stream string `json:"stream"`
+	// About is create, edit, delete, scope, match, marker, field, conflict, guard, poll or compare.
+	About string `json:"about"`
+	// Field is the field's name, for About field and conflict.
+	Field string `json:"field,omitempty"`
+	Text  string `json:"text"`
+}
+
+// Sentences describes an integration completely, for people who do not read the
+// file: per stream the triggers, then the fields, then the policies.
+func Sentences(i *Integration) []Sentence {
+	var all []Sentence
+	for n := range i.Streams {
+		t := &teller{integration: i, stream: &i.Streams[n]}
+		t.scope()
+		if t.stream.Mode == ModeMatchOnly {
+			t.say("create", "Records of %s and %s are matched with each other and never created, changed or deleted.", t.place(record.Left), t.place(record.Right))
+		} else {
+			t.triggers()
+			t.fields()
+		}
+		t.match()
+		if t.stream.Mode != ModeMatchOnly {
+			t.marker()
+			t.conflicts()
+			t.guard()
+		}
+		t.schedule()
+		all = append(all, t.said...)
+	}
+	return all
+}
+
+// teller collects the sentences of one stream.
+type teller struct {
+	integration *Integration
+	stream      *Stream
+	said        []Sentence
+}
+
+func (t *teller) say(about, format string, args ...any) {
+	t.said = append(t.said, Sentence{Stream: t.stream.Name, About: about, Text: fmt.Sprintf(format, args...)})
+}
+
+func (t *teller) sayField(about, field, format string, args ...any) {
+	t.say(about, format, args...)
+	t.said[len(t.said)-1].Field = field
+}
+
+// system is the readable name of a side's system.
+func (t *teller) system(side record.Side) string {
+	name := t.integration.System(side).Connector
+	switch name {
+	case "salesos":
+		return "SalesOS"
+	case "":
+		return "the " + string(side) + " system"
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
+}
+
+// thing is one record of a side, "contact"; place is all of them, "contacts of Acme".
+func (t *teller) thing(side record.Side) string {
+	object := t.stream.End(side).Object
+	switch {
+	case strings.HasSuffix(object, "ies"):
+		return strings.TrimSuffix(object, "ies") + "y"
+	case strings.HasSuffix(object, "ss"):
+		return object
+	}
+	return strings.TrimSuffix(object, "s")
+}
+
+func (t *teller) place(side record.Side) string {
+	return t.stream.End(side).Object + " of " + t.system(side)
+}
+
+// one is "a lead" or "an appointment".
+func (t *teller) one(side record.Side) string {
+	thing := t.thing(side)
+	if strings.ContainsAny(thing[:min(1, len(thing))], "aeioAEIO") {
+		return "an " + thing
+	}
+	return "a " + thing
+}
+
+func (t *teller) goes(from record.Side) bool { return goes(t.stream.Direction, from) }
+
+func goes(direction string, from record.Side) bool {
+	return direction == Both || (direction == LeftToRight) == (from == record.Left)
+}
+
+func (t *teller) scope() {
+	for _, side := range record.Sides() {
+		if where := t.stream.End(side).Where; where != "" {
+			t.say("scope", "In %s, only %s for which  %s  are kept in step.", t.system(side), t.stream.End(side).Object, where)
+		}
+	}
+}
+
+func (t *teller) triggers() {
+	for _, side := range record.Sides() {
+		if !t.goes(side) {
+			t.say("create", "What happens in %s is not carried to %s.", t.system(side), t.system(side.Other()))
+			continue
+		}
+		t.create(side)
+		t.say("edit", "When %s is edited in %s, then the changed fields are written to the linked %s in %s, and no others.",
+			t.one(side), t.system(side), t.thing(side.Other()), t.system(side.Other()))
+		t.deleted(side)
+	}
+}
+
+func (t *teller) create(side record.Side) {
+	text := fmt.Sprintf("When %s is created in %s, then ", t.one(side), t.system(side))
+	made := fmt.Sprintf("%s is created in %s and linked to it", t.one(side.Other()), t.system(side.Other()))
+	if len(t.stream.Match) == 0 {
+		t.say("create", "%s%s.", text, made)
+		return
+	}
+	found := fmt.Sprintf("one with the same %s exists there", and(t.stream.Match))
+	switch t.stream.Collision {
+	case CollisionCreate:
+		t.say("create", "%s%s, even if %s.", text, made, found)
+	case CollisionIgnore:
+		t.say("create", "%s%s; if %s, both are left alone.", text, made, found)
+	default:
+		t.say("create", "%s%s; if %s, and no other record has it too, that one is linked and brought in step instead.", text, made, found)
+	}
+}
+
+func (t *teller) deleted(side record.Side) {
+	other := side.Other()
+	when := fmt.Sprintf("When %s is deleted in %s", t.one(side), t.system(side))
+	if t.stream.Deletes.Policy == DeleteIgnore {
+		t.say("delete", "%s, then the linked %s stays in %s and is unlinked for good.", when, t.thing(other), t.system(other))
+		return
+	}
+	t.say("delete", "%s, and a second look %s later finds it gone too, then the linked %s is deleted in %s.",
+		when, short(t.stream.Deletes.VerifyAfter), t.thing(other), t.system(other))
+	edited := "it is kept, and a conflict asks a person what to do"
+	switch t.stream.Deletes.Edited {
+	case EditedDelete:
+		edited = "it is deleted all the same"
+	case EditedRecreate:
+		edited = fmt.Sprintf("the %s is created again in %s", t.thing(side), t.system(side))
+	}
+	t.say("delete", "%s but the linked %s was edited in %s meanwhile, then %s.", when, t.thing(other), t.system(other), edited)
+}
+
+func (t *teller) fields() {
+	for n := range t.stream.Fields {
+		field := &t.stream.Fields[n]
+		arrow := "and"
+		switch field.Direction {
+		case LeftToRight:
+			arrow = "goes to"
+		case RightToLeft:
+			arrow = "comes from"
+		}
+		text := fmt.Sprintf("%s: %s in %s %s %s in %s", field.Name, field.Left.tell(), t.system(record.Left), arrow, field.Right.tell(), t.system(record.Right))
+		if field.Direction == Both {
+			text += " hold the same"
+		}
+		t.sayField("field", field.Name, "%s%s.", text, t.conversion(field))
+	}
+}
+
+// tell names a place: a path, or the expressions in full.
+func (p Place) tell() string {
+	if p.Path != "" {
+		return p.Path
+	}
+	if len(p.Write) == 0 {
+		return fmt.Sprintf("( %s )", p.Read)
+	}
+	targets := make([]string, len(p.Write))
+	for i, target := range p.Write {
+		targets[i] = fmt.Sprintf("%s = %s", target.Path, target.Expression)
+	}
+	return fmt.Sprintf("( %s ), written as ( %s ),", p.Read, strings.Join(targets, "; "))
+}
+
+func (t *teller) conversion(field *Field) string {
+	var text strings.Builder
+	switch field.As.Name {
+	case record.KindEmail:
+		text.WriteString("; as e-mail addresses, whatever their case")
+	case record.KindPhone:
+		fmt.Fprintf(&text, "; as phone numbers, in %s unless they name a country", field.As.Region)
+	case record.KindSet:
+		text.WriteString("; as a set, in any order, edits on both sides merge by element")
+	case record.KindNumber:
+		text.WriteString("; as numbers, also where they are text")
+	case record.KindDate:
+		text.WriteString("; as dates and times")
+	case record.KindRef:
+		fmt.Fprintf(&text, "; as a reference to %s, translated to the other side's id and left unset where it has no counterpart", field.As.Stream)
+	}
+	if len(field.Values) > 0 {
+		words := make([]string, len(field.Values))
+		for i, pair := range field.Values {
+			words[i] = fmt.Sprintf("%v = %v", pair.Left, pair.Right)
+		}
+		fmt.Fprintf(&text, "; translated (%s), and a record with any other value is parked", strings.Join(words, ", "))
+	}
+	for _, side := range record.Sides() {
+		if (side == record.Left && field.LossyLeft) || (side == record.Right && field.LossyRight) {
+			fmt.Fprintf(&text, "; what %s stores shorter than it was sent does not come back", t.system(side))
+		}
+	}
+	return text.String()
+}
+
+func (t *teller) match() {
+	if len(t.stream.Match) == 0 {
+		t.say("match", "Records that exist on both sides already are not matched: the stream has no match.")
+		return
+	}
+	t.say("match", "Records that exist on both sides already are linked when they have the same %s and no other record on either side has it; where several do, they are reported.", and(t.stream.Match))
+}
+
+func (t *teller) marker() {
+	for _, side := range record.Sides() {
+		if path := t.stream.Marker.Of(side); path != "" {
+			t.say("marker", "%s of %s carries the %s id of its counterpart; a value of somebody else's there is never overwritten.",
+				path, t.one(side)+" in "+t.system(side), t.system(side.Other()))
+		}
+	}
+}
+
+// conflicts tells who wins, per field that can change on both sides.
+func (t *teller) conflicts() {
+	var twoWay bool
+	for n := range t.stream.Fields {
+		field := &t.stream.Fields[n]
+		if field.Direction != Both {
+			continue
+		}
+		twoWay = true
+		t.sayField("conflict", field.Name, "When %s is changed on both sides to different values, then %s.", field.Name, t.winner(t.stream.Conflicts.PolicyOf(field.Name)))
+	}
+	if !twoWay {
+		return
+	}
+	t.say("conflict", "A value that loses can be found in the history.")
+}
+
+func (t *teller) winner(policy string) string {
+	conflicts := t.stream.Conflicts
+	switch policy {
+	case PolicyLeft:
+		return t.system(record.Left) + " wins"
+	case PolicyRight:
+		return t.system(record.Right) + " wins"
+	case PolicyNewest:
+		return fmt.Sprintf("the later edit wins, and %s at the same time", t.system(conflicts.Tie))
+	}
+	return fmt.Sprintf("both sides keep theirs until a person decides, with a reminder every %s; after %s %s",
+		short(conflicts.Remind), short(conflicts.Deadline), t.winner(conflicts.Fallback))
+}
+
+func (t *teller) guard() {
+	if t.stream.Deletes.Policy == DeleteIgnore {
+		return
+	}
+	guard := t.stream.Deletes.Guard
+	switch {
+	case guard.Off:
+		t.say("guard", "Mass deletes are not held: the guard is off.")
+	case guard.Max == 0:
+		t.say("guard", "Every delete waits for an operator.")
+	default:
+		t.say("guard", "More than %d deletes in %s wait for an operator.", guard.Max, short(guard.Per))
+	}
+}
+
+func (t *teller) schedule() {
+	for _, side := range record.Sides() {
+		heard := "by webhook at once, and"
+		if t.integration.System(side).Webhook.Secret == "" {
+			heard = "only"
+		}
+		t.say("poll", "Changes in %s are noticed %s by asking every %s, each time %s further back than the last.",
+			t.system(side), heard, short(t.stream.Poll.Every), short(t.stream.Poll.Overlap))
+	}
+	when := "every " + short(t.stream.Compare.Every)
+	if t.stream.Compare.Cron != "" {
+		when = fmt.Sprintf("at %s (cron, %s)", t.stream.Compare.Cron, t.stream.Compare.TimeZone)
+	}
+	t.say("compare", "All %s and %s are compared %s.", t.place(record.Left), t.place(record.Right), when)
+}
+
+// and joins names: "email", "email and phone".
+func and(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// short writes a duration without trailing zeros: 24h, 1m30s.
+func short(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
