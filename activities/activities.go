@@ -26,7 +26,7 @@ type Engine interface {
 	Poll(ctx context.Context, key ledger.Key, stream string) (PollResult, error)
 	// Decide stores an operator's decision on a conflict and enqueues the
 	// record. fault.Conflict: the values moved since they were seen.
-	Decide(ctx context.Context, key ledger.Key, conflictID string, decision ledger.Decision, seen *Seen) error
+	Decide(ctx context.Context, key ledger.Key, conflictID string, decision ledger.Decision, seen *SeenPrints) error
 	// Fallback decides a conflict past its deadline; closed: it is open no more.
 	Fallback(ctx context.Context, key ledger.Key, conflictID string) (closed bool, err error)
 	// CheckSystems tries tokens, scopes and objects of both sides.

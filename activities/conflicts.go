@@ -8,6 +8,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 // ConflictIn names a conflict.
@@ -74,9 +75,9 @@ func (a *Conflicts) Decide(ctx context.Context, in DecideIn) (None, error) {
 		if err != nil {
 			return None{}, err
 		}
-		var seen *Seen
+		var seen *SeenPrints
 		if proposal.Seen != nil {
-			seen = &Seen{Left: proposal.Seen.Left, Right: proposal.Seen.Right}
+			seen = &SeenPrints{Left: record.Fingerprint(proposal.Seen.Left), Right: record.Fingerprint(proposal.Seen.Right)}
 		}
 		if err := a.Engine.Decide(ctx, in.Key, in.ConflictID, proposal.Decision, seen); err != nil {
 			return None{}, err

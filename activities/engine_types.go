@@ -54,8 +54,8 @@ type PollResult struct {
 	NeedNudge      bool
 }
 
-// Seen holds the values an operator saw.
-type Seen struct{ Left, Right any }
+// SeenPrints are the fingerprints of the two values that an operator saw.
+type SeenPrints struct{ Left, Right string }
 
 // SideCheck is the outcome of a check of one side; Code is empty when all is well.
 type SideCheck struct {

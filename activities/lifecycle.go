@@ -203,7 +203,7 @@ func (a *Lifecycle) workflowsOf(ctx context.Context, key ledger.Key) ([]string, 
 		err := eachPage(func(options ledger.ListOptions) (string, error) {
 			conflicts, next, err := a.Store.ListConflicts(ctx, key, state, options)
 			for _, conflict := range conflicts {
-				if conflict.Started && conflict.WorkflowID != "" {
+				if conflict.WorkflowID != "" {
 					ids = append(ids, conflict.WorkflowID)
 				}
 			}

@@ -45,7 +45,7 @@ func (c *Control) Resolve(ctx context.Context, conflictID string, resolution Res
 	if err != nil {
 		return err
 	}
-	if conflict.Started && conflict.WorkflowID != "" {
+	if conflict.WorkflowID != "" {
 		err := c.update(ctx, conflict.WorkflowID, request)
 		if !gone(err) {
 			return err

@@ -1,0 +1,37 @@
+package telemetry
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Observer counts what became of records. K is the key of a connection; the
+// engine's Observer is Observer[ledger.Key].
+type Observer[K fmt.Stringer] struct {
+	outcomes *prometheus.CounterVec
+	waits    *prometheus.HistogramVec
+}
+
+// NewObserver registers the metrics. It panics if they are registered already.
+func NewObserver[K fmt.Stringer](registry prometheus.Registerer) *Observer[K] {
+	o := &Observer[K]{
+		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "accord_records_total", Help: "Finished passes over a record, by outcome.",
+		}, []string{"connection", "stream", "outcome"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "accord_change_wait_seconds", Help: "How long a change waited until it was reconciled.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
+		}, []string{"stream", "outcome"}),
+	}
+	registry.MustRegister(o.outcomes, o.waits)
+	return o
+}
+
+// Reconciled counts one finished pass over a record by its outcome and how long
+// the change waited.
+func (o *Observer[K]) Reconciled(key K, stream, outcome string, waited time.Duration) {
+	o.outcomes.WithLabelValues(key.String(), stream, outcome).Inc()
+	o.waits.WithLabelValues(stream, outcome).Observe(max(waited, 0).Seconds())
+}
