@@ -184,6 +184,9 @@ func TestRaces(t *testing.T) {
 	require.Equal(t, "by the user", do("GET", ids[0], "", nil).text("note"))
 	require.Equal(t, "again", do("GET", ids[0], "", nil).text("note"))
 
+	match := do("GET", ids[0], "", nil).header.Get("ETag")
+	require.Equal(t, 200, do("PATCH", ids[0], match, fields{"note": "in peace"}).status, "each race is run once")
+
 	race(wire.Race{Delete: true})
 	require.Equal(t, 404, do("PATCH", ids[0], "", fields{"note": "x"}).status)
 }
