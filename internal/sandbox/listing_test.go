@@ -101,10 +101,11 @@ func TestAcmeCursorIsInclusiveAndOrdered(t *testing.T) {
 	since := p.clock.Now()
 	p.clock.Add(time.Second)
 	late := p.acme.seed("contacts", 5)
+	limit := "7"
 	read := func(query string) (ids []string) {
 		cursor := ""
 		for {
-			a := p.acme.do("GET", "/api/2/contacts?limit=7&"+query+"&cursor="+cursor, nil)
+			a := p.acme.do("GET", "/api/2/contacts?limit="+limit+"&"+query+"&cursor="+cursor, nil)
 			require.Equal(t, 200, a.status, string(a.raw))
 			for _, v := range a.list("items") {
 				ids = append(ids, idOf(v))
@@ -120,6 +121,9 @@ func TestAcmeCursorIsInclusiveAndOrdered(t *testing.T) {
 	require.IsIncreasing(t, all[:25])
 	require.Len(t, read("updated_since="+url.QueryEscape(since.Format(time.RFC3339))), 30)
 	require.Len(t, read("updated_since="+url.QueryEscape(since.Add(time.Millisecond).Format("2006-01-02T15:04:05.000Z"))), 5)
+	for _, limit = range []string{"1", "10", "29", "30", "31"} {
+		require.Equal(t, all, read(""), limit)
+	}
 	for _, bad := range []string{"limit=0", "limit=201", "cursor=%21%21", "updated_since=x"} {
 		require.Equal(t, 400, p.acme.do("GET", "/api/2/contacts?"+bad, nil).status, bad)
 	}
