@@ -50,6 +50,8 @@ type place struct {
 	Total int `json:"n,omitempty"`
 	// Unsorted: the server refuses to sort.
 	Unsorted bool `json:"x,omitempty"`
+	// Same counts the pages in a row that ended with the same row.
+	Same int `json:"q,omitempty"`
 	// Back counts the steps back for pages that did not join up.
 	Back int `json:"b,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -84,10 +85,12 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 	}}, nil
 }
 
-// client is one open connector. It keeps no state of its own.
+// client is one open connector. All it remembers is which sort orders the
+// server was seen to obey.
 type client struct {
-	cfg connector.Config
-	api *transport.API
+	cfg    connector.Config
+	api    *transport.API
+	sorted sync.Map
 }
 
 var _ connector.Connector = (*client)(nil)

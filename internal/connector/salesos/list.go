@@ -2,6 +2,8 @@ package salesos
 
 import (
 	"context"
+	"net/url"
+	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
@@ -10,6 +12,10 @@ import (
 
 // maxBack bounds how often one listing steps back because pages do not join up.
 const maxBack = 20
+
+// maxSame is how many pages in a row may end with the same row before the
+// server is taken for one that ignores `page`.
+const maxSame = 3
 
 // List reads one page.
 //
@@ -86,7 +92,7 @@ func (c *client) turn(ctx context.Context, object object, at place, got listed) 
 			return page, nil
 		}
 	}
-	next, more, err := c.next(at, got)
+	next, more, err := c.next(ctx, object, at, got)
 	if err != nil {
 		return connector.Page{}, err
 	}
@@ -100,22 +106,27 @@ func (c *client) turn(ctx context.Context, object object, at place, got listed) 
 }
 
 // next is the place after a page that was read.
-func (c *client) next(at place, got listed) (place, bool, error) {
+func (c *client) next(ctx context.Context, object object, at place, got listed) (place, bool, error) {
 	if at.Mode == newestFirst {
-		return c.nextNewest(at, got)
+		return c.nextNewest(ctx, object, at, got)
 	}
 	if ended(at, got) {
 		return place{}, false, nil
 	}
-	if stuck(at, got) {
+	at.Same = repeats(at, got)
+	if at.Same >= maxSame {
 		if at.Mode == scan || unpaged(at, got) {
 			return place{}, false, nil
 		}
-		return place{}, false, standstill(at)
+		return place{}, false, standstill()
 	}
 	if at.Mode != scan && !unpaged(at, got) {
-		if moved, ok := c.moveFilter(at, got.rows); ok {
-			return moved, true, nil
+		moved, ok := c.moveFilter(at, got.rows)
+		if ok {
+			sorted, err := c.sorts(ctx, object, at)
+			if sorted || err != nil {
+				return moved, true, err
+			}
 		}
 	}
 	at.Page++
@@ -140,28 +151,35 @@ func (c *client) moveFilter(at place, rows []record.Record) (place, bool) {
 	if 2*behind < len(rows) {
 		return place{}, false
 	}
-	at.After, at.Page, at.Tail = bound, 1, nil
+	at.After, at.Page, at.Tail, at.Same = bound, 1, nil, 0
 	return at, true
 }
 
 // nextNewest goes down until the rows are older than asked for. When that took
 // several pages, rows may have jumped to the top meanwhile: the top is read
 // again down to where this pass began, until nothing newer is found.
-func (c *client) nextNewest(at place, got listed) (place, bool, error) {
+func (c *client) nextNewest(ctx context.Context, object object, at place, got listed) (place, bool, error) {
 	if at.Page == 1 && len(got.rows) > 0 {
 		at.Top = got.rows[0].UpdatedAt.UnixMilli()
 	}
 	done := ended(at, got)
-	if !done {
-		oldest := got.rows[len(got.rows)-1].UpdatedAt
-		done = oldest.UnixMilli() < c.bound(at)
+	if !done && got.rows[len(got.rows)-1].UpdatedAt.UnixMilli() < c.bound(at) {
+		sorted, err := c.sorts(ctx, object, at)
+		if err != nil {
+			return place{}, false, err
+		}
+		if !sorted {
+			return place{Mode: scan, Since: at.Since, Page: 1, Size: at.Size}, true, nil
+		}
+		done = true
 	}
+	at.Same = repeats(at, got)
 	switch {
-	case !done && stuck(at, got):
+	case !done && at.Same >= maxSame:
 		if unpaged(at, got) {
 			return place{}, false, nil
 		}
-		return place{}, false, standstill(at)
+		return place{}, false, standstill()
 	case !done:
 		at.Page++
 		at.Tail = tailOf(got.rows)
@@ -208,13 +226,52 @@ func unpaged(at place, got listed) bool {
 	return got.pages < 0 && got.size < 0 && len(got.rows) < at.Size
 }
 
-// stuck reports whether the server gave the page before once more.
-func stuck(at place, got listed) bool {
-	return len(at.Tail) > 0 && len(got.rows) > 0 && got.rows[len(got.rows)-1].Ref.ID == at.Tail[len(at.Tail)-1]
+// repeats counts how often in a row a page ended like the one before. Once
+// happens when a whole page of rows moved to the top; a server that ignores
+// `page` does it always.
+func repeats(at place, got listed) int {
+	if len(at.Tail) > 0 && len(got.rows) > 0 && got.rows[len(got.rows)-1].Ref.ID == at.Tail[len(at.Tail)-1] {
+		return at.Same + 1
+	}
+	return 0
 }
 
-func standstill(at place) error {
-	return fault.New(fault.Transient, "%s gives page %d of a listing like the page before; the listing does not move on", title, at.Page)
+func standstill() error {
+	return fault.New(fault.Transient, "%s gives the same page of a listing again and again; the listing does not move on", title)
+}
+
+// sorts reports whether the server surely sorts by the time a listing goes by:
+// the first rows of both directions have different times. Rows in order may be
+// so by chance, and a listing that leaves out what it takes for read or old
+// must not rest on chance. A yes is remembered while the connector is open.
+func (c *client) sorts(ctx context.Context, object object, at place) (bool, error) {
+	field := "updated_at"
+	if at.Mode == byCreated {
+		field = "created_at"
+	}
+	known := object.Name + " " + field
+	if _, yes := c.sorted.Load(known); yes {
+		return true, nil
+	}
+	var firsts [2]time.Time
+	for i, direction := range []string{"", "-"} {
+		got, err := c.page(ctx, object, url.Values{"page": {"1"}, "per_page": {"1"}, "sort": {direction + field}})
+		if fault.Is(err, fault.Invalid) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if len(got.rows) == 0 {
+			return false, nil
+		}
+		firsts[i] = at.timeOf(got.rows[0])
+	}
+	if firsts[0].IsZero() || !firsts[0].Before(firsts[1]) {
+		return false, nil
+	}
+	c.sorted.Store(known, true)
+	return true, nil
 }
 
 // union joins two pages, each record once, the later reading winning.
