@@ -55,11 +55,16 @@ func (d *decoder) problem(v value, format string, args ...any) {
 	d.problemAt(v, line, column, format, args...)
 }
 
-// problemAt reports a mistake at a position of the file.
+// problemAt reports a mistake at a position of the file. Beyond some, more are of no use.
 func (d *decoder) problemAt(v value, line, column int, format string, args ...any) {
+	if d.full() {
+		return
+	}
 	d.problems = append(d.problems, fault.Detail{
 		Path: v.path, Line: line, Column: column, Message: unmask(fmt.Sprintf(format, args...))})
 }
+
+func (d *decoder) full() bool { return len(d.problems) >= 10*maxProblems }
 
 // startOf is where a node begins; 0, 0 for none. The own token of an object
 // without braces is its first colon, so its first key stands for it.
@@ -106,6 +111,10 @@ func (v value) object() *object {
 		entries = []*ast.MappingValueNode{node}
 	default:
 		v.d.problem(v, "must be an object of keys and values, not %s", kindOf(v.node))
+		return nil
+	}
+	if len(entries) > maxMembers {
+		v.d.problem(v, "has more than %d keys", maxMembers)
 		return nil
 	}
 	read := &object{value: v, members: map[string]value{}, keyAt: map[string]ast.Node{}}
@@ -314,6 +323,10 @@ func (v value) list() []value {
 		v.d.problem(v, "must be a list, not %s", kindOf(v.node))
 		return nil
 	}
+	if len(sequence.Values) > maxMembers {
+		v.d.problem(v, "has more than %d elements", maxMembers)
+		return nil
+	}
 	elements := make([]value, 0, len(sequence.Values))
 	for i, node := range sequence.Values {
 		elements = append(elements, value{d: v.d, node: node, path: fmt.Sprintf("%s[%d]", v.path, i)})
@@ -344,7 +357,7 @@ func (v value) expression(check func(string) error) string {
 	if !ok {
 		return ""
 	}
-	if err := check(now); err != nil {
+	if err := check(now); err != nil && !v.d.full() {
 		var located *mapping.ExpressionError
 		literal, _ := v.literal()
 		if errors.As(err, &located) && literal == now {

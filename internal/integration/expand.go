@@ -37,7 +37,7 @@ func (d *decoder) note(v value, one placeholder) {
 		if !secretAllowed(v.path) {
 			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, and the secrets of webhook")
 		}
-		if !slices.Contains(d.secrets, one.name) {
+		if !slices.Contains(d.secrets, one.name) && d.roomFor(v, len(d.secrets)) {
 			d.secrets = append(d.secrets, one.name)
 		}
 		return
@@ -51,8 +51,19 @@ func (d *decoder) note(v value, one placeholder) {
 		}
 		return
 	}
+	if !d.roomFor(v, len(d.uses)) {
+		return
+	}
 	line, column := startOf(v.node)
 	d.uses = append(d.uses, Variable{Name: one.name, Default: one.fallback, HasDefault: one.hasDefault, Line: line, Column: column})
+}
+
+func (d *decoder) roomFor(v value, have int) bool {
+	if have >= maxNames {
+		d.problem(v, "the file has more than %d different placeholders", maxNames)
+		return false
+	}
+	return true
 }
 
 // secretAllowed keeps secrets out of addresses, expressions and everything else

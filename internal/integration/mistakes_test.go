@@ -186,6 +186,26 @@ func TestSizeAndDepth(t *testing.T) {
 	}
 }
 
+func TestCounts(t *testing.T) {
+	many := func(count int, write func(i int) string) string {
+		var all strings.Builder
+		for i := range count {
+			all.WriteString(write(i))
+		}
+		return all.String()
+	}
+	for want, edit := range map[string][2]string{
+		"more than 1000 keys":                  {"won: customer", many(1001, func(i int) string { return fmt.Sprintf("k%d: v%d, ", i, i) })},
+		"more than 1000 elements":              {"unique: [email]", "unique: [" + many(1001, func(i int) string { return fmt.Sprintf("k%d, ", i) }) + "]"},
+		"more than 500 different placeholders": {"client_id: id", "client_id: '" + many(501, func(i int) string { return fmt.Sprintf("${V%d}", i) }) + "'"},
+	} {
+		_, err := Parse([]byte(strings.Replace(base(t), edit[0], edit[1], 1)))
+		require.Contains(t, report(t, err), want)
+	}
+	_, err := Parse([]byte(strings.Replace(base(t), "won: customer", many(400, func(i int) string { return fmt.Sprintf("k%d: same, ", i) }), 1)))
+	require.Len(t, fault.As(err).Details, maxProblems)
+}
+
 func TestDefaults(t *testing.T) {
 	parsed := mustParse(t, strings.NewReplacer("    conflicts: {policy: newest, tie: left, deadline: 72h, fallback: left, fields: {phone: manual}}\n", "",
 		"    deletes: {policy: propagate, edited: keep, verify_after: 2s, guard: {max: 10, per: 1h}}\n", "",

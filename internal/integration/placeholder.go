@@ -8,6 +8,9 @@ import (
 // Placeholders are ${NAME}, ${NAME:-default} and ${secret:NAME}. They are replaced
 // inside scalars after parsing, so that no value can change the structure of a file.
 
+// maxNames is how many different variables, and secrets, a file may use.
+const maxNames = 500
+
 // maxValue is the longest value of a variable or secret, in bytes.
 const maxValue = 8 << 10
 
@@ -28,12 +31,19 @@ func placeholderPattern() *regexp.Regexp {
 // findPlaceholders returns the placeholders of text. bad is the offset of a "${"
 // that begins none, or -1.
 func findPlaceholders(pattern *regexp.Regexp, text string) (found []placeholder, bad int) {
-	bad = -1
 	if !strings.Contains(text, "${") {
-		return nil, bad
+		return nil, -1
 	}
-	rest := text
+	bad = -1
+	rest := 0
+	check := func(end int) {
+		if at := strings.Index(text[rest:end], "${"); at >= 0 && bad < 0 {
+			bad = rest + at
+		}
+	}
 	for _, at := range pattern.FindAllStringSubmatchIndex(text, -1) {
+		check(at[0])
+		rest = at[1]
 		one := placeholder{start: at[0], end: at[1]}
 		if at[2] >= 0 {
 			one.secret, one.name = true, text[at[4]:at[5]]
@@ -44,9 +54,9 @@ func findPlaceholders(pattern *regexp.Regexp, text string) (found []placeholder,
 			}
 		}
 		found = append(found, one)
-		rest = strings.Replace(rest, text[at[0]:at[1]], strings.Repeat(" ", at[1]-at[0]), 1)
 	}
-	return found, strings.Index(rest, "${")
+	check(len(text))
+	return found, bad
 }
 
 // The characters of a placeholder that mean something in YAML are carried through

@@ -27,7 +27,7 @@ func Sentences(i *Integration) []Sentence {
 		t := &teller{integration: i, stream: &i.Streams[n]}
 		t.scope()
 		if t.stream.Mode == ModeMatchOnly {
-			t.say("create", "Records of %s and %s are matched with each other and never created, changed or deleted.", t.place(record.Left), t.place(record.Right))
+			t.say("create", "The %s and the %s are matched with each other, and never created, changed or deleted.", t.place(record.Left), t.place(record.Right))
 		} else {
 			t.triggers()
 			t.fields()
@@ -185,13 +185,13 @@ func (p Place) tell() string {
 		return p.Path
 	}
 	if len(p.Write) == 0 {
-		return fmt.Sprintf("( %s )", p.Read)
+		return fmt.Sprintf("( %s )", strings.TrimSpace(p.Read))
 	}
 	targets := make([]string, len(p.Write))
 	for i, target := range p.Write {
-		targets[i] = fmt.Sprintf("%s = %s", target.Path, target.Expression)
+		targets[i] = fmt.Sprintf("%s = %s", target.Path, strings.TrimSpace(target.Expression))
 	}
-	return fmt.Sprintf("( %s ), written as ( %s ),", p.Read, strings.Join(targets, "; "))
+	return fmt.Sprintf("( %s ), written as ( %s ),", strings.TrimSpace(p.Read), strings.Join(targets, "; "))
 }
 
 func (t *teller) conversion(field *Field) string {
@@ -251,6 +251,10 @@ func (t *teller) conflicts() {
 			continue
 		}
 		twoWay = true
+		if field.As.Name == record.KindSet {
+			t.sayField("conflict", field.Name, "When %s is changed on both sides, then what was added and removed on either side is added and removed on both.", field.Name)
+			continue
+		}
 		t.sayField("conflict", field.Name, "When %s is changed on both sides to different values, then %s.", field.Name, t.winner(t.stream.Conflicts.PolicyOf(field.Name)))
 	}
 	if !twoWay {
@@ -267,7 +271,7 @@ func (t *teller) winner(policy string) string {
 	case PolicyRight:
 		return t.system(record.Right) + " wins"
 	case PolicyNewest:
-		return fmt.Sprintf("the later edit wins, and %s at the same time", t.system(conflicts.Tie))
+		return fmt.Sprintf("the later edit wins; of two at the same time, the one in %s", t.system(conflicts.Tie))
 	}
 	return fmt.Sprintf("both sides keep theirs until a person decides, with a reminder every %s; after %s %s",
 		short(conflicts.Remind), short(conflicts.Deadline), t.winner(conflicts.Fallback))

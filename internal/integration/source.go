@@ -24,6 +24,8 @@ const (
 	maxDepth = 24
 	// maxTokens bounds what a dense file can cost.
 	maxTokens = 200_000
+	// maxMembers is how many keys an object, and elements a list, may have.
+	maxMembers = 1000
 	// maxProblems is how many problems one error lists.
 	maxProblems = 100
 )
