@@ -116,6 +116,8 @@ type ClaimRequest struct {
 type PendingFilter struct {
 	RunID  string
 	Stream string
+	// SkipBackfill leaves out the rows of first loads.
+	SkipBackfill bool
 }
 
 // Pending is what waits in a connection.

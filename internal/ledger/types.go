@@ -185,8 +185,10 @@ type Intent struct {
 	Patch map[string]any
 	// IfMatch is the version the write demands; IdempotencyKey repeats with it.
 	IfMatch, IdempotencyKey string
-	// Cause is written to the history of this write.
-	Cause Cause
+	// Cause is written to the history of this write; Causes holds those of
+	// single fields where they differ.
+	Cause  Cause
+	Causes map[string]Cause
 	// RunID is the run on whose behalf it is made.
 	RunID string
 	// SentAt is when it was first sent by our clock; zero: surely never sent.

@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// SideCheck is the outcome of a check of one side; Code is empty when all is well.
+type SideCheck struct {
+	Code fault.Code
+	// Message says what failed and what to do; it holds no personal data.
+	Message string
+}
+
+// CheckResult is the outcome of a check of both sides.
+type CheckResult struct {
+	Sides map[record.Side]SideCheck
+}
+
+// checkTime bounds the check or probe of one side.
+const checkTime = 20 * time.Second
+
+// objects lists the collections of a side, each once.
+func (i *Installed) objects(side record.Side) []string {
+	var names []string
+	known := map[string]bool{}
+	for _, stream := range i.Streams {
+		if name := stream.object(side); !known[name] {
+			known[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// CheckSystems tries tokens, scopes and every object of both sides. A side that
+// does not answer is part of the result; the error is the ledger's alone.
+func (e *Engine) CheckSystems(ctx context.Context, key ledger.Key) (CheckResult, error) {
+	in, err := e.Installed(ctx, key)
+	if err != nil {
+		return CheckResult{}, err
+	}
+	result := CheckResult{Sides: map[record.Side]SideCheck{}}
+	for _, side := range record.Sides() {
+		result.Sides[side] = e.checkSide(ctx, in, side)
+	}
+	return result, nil
+}
+
+func (e *Engine) checkSide(ctx context.Context, in *Installed, side record.Side) SideCheck {
+	for _, object := range in.objects(side) {
+		callCtx, cancel := context.WithTimeout(ctx, checkTime)
+		page, err := in.Connector(side).List(callCtx, connector.ListRequest{Object: object, Limit: 1})
+		cancel()
+		e.sides.observe(ctx, in.Key, side, err)
+		if err != nil {
+			coded := fault.As(err)
+			if coded == nil {
+				return SideCheck{Code: fault.Internal, Message: "the check failed unexpectedly"}
+			}
+			return SideCheck{Code: coded.Code, Message: string(side) + "/" + object + ": " + coded.Error()}
+		}
+		e.sides.measured(ctx, in.Key, side, page.ServerTime)
+	}
+	return SideCheck{}
+}
+
+// ProbeSystems finds out what the servers can do and stores it with the side.
+func (e *Engine) ProbeSystems(ctx context.Context, key ledger.Key) error {
+	in, err := e.Installed(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, side := range record.Sides() {
+		callCtx, cancel := context.WithTimeout(ctx, checkTime)
+		found, err := in.Connector(side).Probe(callCtx)
+		cancel()
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(found)
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "the capabilities of the %s side cannot be stored", side)
+		}
+		if _, err := e.options.Store.UpdateSideState(ctx, key, side, func(state *ledger.SideState) { state.Capabilities = string(text) }); err != nil {
+			return err
+		}
+	}
+	e.cache.forget(key)
+	return nil
+}
+
+// EnsureWebhooks registers or switches on the webhooks at the urls given. A side
+// without a url, or whose integration has no secret, is only polled. One that
+// the vendor had switched off has lost events: its streams are compared.
+func (e *Engine) EnsureWebhooks(ctx context.Context, key ledger.Key, urls map[record.Side]string) error {
+	in, err := e.Installed(ctx, key)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, side := range record.Sides() {
+		secret := in.Integration.System(side).Webhook.Secret
+		if urls[side] == "" || secret == "" {
+			if err := e.putWebhook(ctx, key, side, connector.WebhookState{}, "none", ""); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.ensureWebhook(ctx, in, side, urls[side], secret); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return firstCoded(failed)
+}
+
+func firstCoded(err error) error {
+	if coded := fault.As(err); coded != nil {
+		return coded
+	}
+	return err
+}
+
+func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.Side, url, secret string) error {
+	known, err := e.options.Store.SideState(ctx, in.Key, side)
+	if err != nil {
+		return err
+	}
+	callCtx, cancel := context.WithTimeout(ctx, checkTime)
+	state, err := in.Connector(side).EnsureWebhook(callCtx, connector.WebhookSpec{
+		URL: url, Secret: secret, Objects: in.objects(side), ID: known.WebhookID,
+	})
+	cancel()
+	if err != nil {
+		if storing := e.putWebhook(ctx, in.Key, side, connector.WebhookState{ID: known.WebhookID}, "failed", url); storing != nil {
+			return storing
+		}
+		return err
+	}
+	word := "active"
+	if !state.Active {
+		word = "off"
+	}
+	if err := e.putWebhook(ctx, in.Key, side, state, word, url); err != nil || !state.Reactivated {
+		return err
+	}
+	e.options.Log.WithFields(map[string]any{"connection": in.Key.String(), "side": side}).
+		Warn("the webhook was switched off by the vendor; it is on again, and everything is polled and compared now")
+	for _, stream := range in.Streams {
+		err := e.changeStream(ctx, in.Key, stream.Spec.Name, func(state *ledger.StreamState) {
+			state.NextPollAt, state.NextCompareAt = e.options.Now(), e.options.Now()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) putWebhook(ctx context.Context, key ledger.Key, side record.Side, state connector.WebhookState, word, url string) error {
+	_, err := e.options.Store.UpdateSideState(ctx, key, side, func(row *ledger.SideState) {
+		row.WebhookID, row.WebhookState, row.WebhookURL, row.WebhookCheckedAt = state.ID, word, url, e.options.Now()
+	})
+	return err
+}
+
+// RemoveWebhooks takes our webhooks away from both vendors.
+func (e *Engine) RemoveWebhooks(ctx context.Context, key ledger.Key) error {
+	in, err := e.Installed(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, side := range record.Sides() {
+		state, err := e.options.Store.SideState(ctx, key, side)
+		if err != nil {
+			return err
+		}
+		if state.WebhookID == "" {
+			continue
+		}
+		callCtx, cancel := context.WithTimeout(ctx, checkTime)
+		err = in.Connector(side).RemoveWebhook(callCtx, state.WebhookID)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if err := e.putWebhook(ctx, key, side, connector.WebhookState{}, "none", ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ScheduleStreams makes every stream's first poll due.
+func (e *Engine) ScheduleStreams(ctx context.Context, key ledger.Key) error {
+	in, err := e.Installed(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, stream := range in.Streams {
+		err := e.changeStream(ctx, key, stream.Spec.Name, func(state *ledger.StreamState) { state.NextPollAt = e.options.Now() })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

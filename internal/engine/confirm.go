@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// settleBase moves the base for the fields whose writes are confirmed: the
+// source to what was read there, the target to what it holds now. A field
+// written on both sides moves only when both are confirmed.
+func (p *pass) settleBase(link *ledger.Link, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, both map[string]bool) {
+	for side, result := range confirmed {
+		intent := intents[side]
+		for name, got := range result.holds {
+			if both[name] {
+				p.settleBoth(link, name, confirmed)
+				continue
+			}
+			p.setBase(link, side, name, got)
+			p.setBase(link, side.Other(), name, intent.From[name])
+		}
+		p.markWrite(link, side, result.wrote)
+	}
+}
+
+func (p *pass) settleBoth(link *ledger.Link, name string, confirmed map[record.Side]confirmation) {
+	left, okLeft := confirmed[record.Left].holds[name]
+	right, okRight := confirmed[record.Right].holds[name]
+	if okLeft && okRight {
+		link.Base.Left[name], link.Base.Right[name] = left, right
+	}
+}
+
+func (p *pass) setBase(link *ledger.Link, side record.Side, name string, value any) {
+	if side == record.Left {
+		link.Base.Left[name] = value
+		return
+	}
+	link.Base.Right[name] = value
+}
+
+// markWrite remembers the version and time that our own write caused.
+func (p *pass) markWrite(link *ledger.Link, side record.Side, wrote record.Record) {
+	if side == record.Left {
+		link.LeftVersion, link.Base.LeftWrote = wrote.Version, wrote.UpdatedAt
+		return
+	}
+	link.RightVersion, link.Base.RightWrote = wrote.Version, wrote.UpdatedAt
+}
+
+// closeConfirmed ends the intents whose outcome is known and writes what they
+// replaced into the history.
+func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, _ plan) {
+	for _, side := range writeOrder {
+		result, ok := confirmed[side]
+		if !ok {
+			continue
+		}
+		intent := intents[side]
+		commit.CloseIntents = append(commit.CloseIntents, intent.ID)
+		commit.History = append(commit.History, p.historyOf(intent, result)...)
+		p.sawAnswer(result.wrote)
+	}
+}
+
+// sawAnswer remembers the record as our own write left it.
+func (p *pass) sawAnswer(answer record.Record) {
+	if v, err := p.stream.look(answer.Ref.Side, answer, p.refs.lookup); err == nil {
+		p.saw(v)
+	}
+}
+
+// historyOf tells what a confirmed write replaced. A field that the server did
+// not take is left out; one that was edited again since is in, because our
+// value may have stood there in between.
+func (p *pass) historyOf(intent ledger.Intent, result confirmation) []ledger.HistoryEntry {
+	var entries []ledger.HistoryEntry
+	for name, sent := range intent.Sent {
+		stored := sent
+		if got, ok := result.holds[name]; ok {
+			stored = got
+		} else if !slices.Contains(result.edited, name) {
+			continue
+		}
+		cause := intent.Cause
+		if own, ok := intent.Causes[name]; ok {
+			cause = own
+		}
+		entries = append(entries, ledger.HistoryEntry{
+			ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: intent.Stream, LinkID: intent.LinkID,
+			Ref: result.wrote.Ref, Field: name, Op: intent.Op, Old: intent.Before[name], New: stored, Cause: cause,
+			RunID: p.work.RunID, WorkflowID: p.workflowID, RequestID: result.wrote.RequestID, IntentID: intent.ID,
+		})
+	}
+	slices.SortFunc(entries, func(a, b ledger.HistoryEntry) int {
+		if a.Field < b.Field {
+			return -1
+		}
+		return 1
+	})
+	return entries
+}
+
+// notSent ends a pass whose write on one side failed. A write that surely had no
+// effect closes its intent; one that may have had leaves it open, and the next
+// pass settles it before anything else. Writes that were confirmed before count.
+func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, failed record.Side, cause error) error {
+	if isCrash(cause) {
+		return cause
+	}
+	var commit ledger.Commit
+	p.closeConfirmed(&commit, intents, confirmed, plan{})
+	if len(confirmed) > 0 {
+		// A field that was also meant for the failed side keeps its old base.
+		both := map[string]bool{}
+		for name := range intents[failed].Sent {
+			both[name] = true
+		}
+		p.settleBase(&link, intents, confirmed, both)
+		commit.PutLinks = []ledger.Link{link}
+		commit.PutConflicts = p.followOwnWrites(intents, confirmed)
+	}
+	coded := fault.As(cause)
+	maybe := coded == nil || coded.MaybeApplied
+	for side, intent := range intents {
+		if _, ok := confirmed[side]; ok || side == failed && maybe {
+			continue
+		}
+		commit.CloseIntents = append(commit.CloseIntents, intent.ID)
+	}
+	if err := p.commit(ctx, commit); err != nil {
+		return err
+	}
+	return cause
+}
+
+// followOwnWrites keeps a decision alive that was carried out on one side only:
+// the conflict remembers our own value as the one that was seen there.
+func (p *pass) followOwnWrites(intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation) []ledger.Conflict {
+	var rows []ledger.Conflict
+	for _, conflict := range p.state.Conflicts {
+		moved := false
+		for side, result := range confirmed {
+			got, ok := result.holds[conflict.Field]
+			if !ok || intents[side].Sent == nil {
+				continue
+			}
+			moved = true
+			if side == record.Left {
+				conflict.Left = got
+			} else {
+				conflict.Right = got
+			}
+		}
+		if moved && conflict.State == ledger.ConflictDecided {
+			rows = append(rows, conflict)
+		}
+	}
+	return rows
+}
+
+// errKilled is what a test's Probe returns to kill a pass at a step.
+var errKilled = errors.New("killed")
+
+// Killed is the error a Probe returns to abandon a pass as SIGKILL would:
+// nothing further is written.
+func Killed() error { return errKilled }
+
+func isCrash(err error) bool { return errors.Is(err, errKilled) }
+
+// sameChange puts the record of this pass into the inbox again.
+func (p *pass) sameChange() ledger.Change {
+	again := p.work.Change
+	again.DueAt = time.Time{}
+	return again
+}

@@ -1,0 +1,112 @@
+// Package engine does the work that activities call: reconcile one record,
+// drain the inbox, poll, list for a run, decide a conflict, and bring a
+// connection up and down. It knows nothing of Temporal. It keeps no state of
+// its own between calls that the ledger does not hold.
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/integration"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Opener builds the working form of a connection: its integration compiled and
+// its two connectors. It makes no call to the outside. Bad settings are fault.Usage.
+type Opener func(ctx context.Context, connection ledger.Connection) (*Installed, error)
+
+// Installed is a connection ready to work.
+type Installed struct {
+	Key         ledger.Key
+	Version     int
+	Integration *integration.Integration
+	Streams     []Stream
+	Left, Right connector.Connector
+	// Limits are the declared plans of the two sides.
+	LeftQuota, RightQuota ledger.QuotaSpec
+	// Concurrency is how many records a drain works on at once.
+	Concurrency int
+}
+
+// Stream is one stream of an installed connection.
+type Stream struct {
+	Spec    integration.Stream
+	Mapping *mapping.Stream
+}
+
+// Connector returns the connector of a side.
+func (i *Installed) Connector(side record.Side) connector.Connector {
+	if side == record.Left {
+		return i.Left
+	}
+	return i.Right
+}
+
+// Stream finds a stream by name.
+func (i *Installed) Stream(name string) (Stream, bool) {
+	for _, stream := range i.Streams {
+		if stream.Spec.Name == name {
+			return stream, true
+		}
+	}
+	return Stream{}, false
+}
+
+// Options make an Engine. All fields but Tracer are required.
+type Options struct {
+	Store ledger.Store
+	Open  Opener
+	Log   logrus.FieldLogger
+	// Now is the local clock; NewID makes unique, sortable ids.
+	Now   func() time.Time
+	NewID func() string
+	// Lease is how long a record is held; default 30 s, at least 1 s. Outside
+	// calls get a third of it at most.
+	Lease time.Duration
+	// ConflictWorkflow names the workflow that is the door of a conflict: its own,
+	// or (grouped) the connection's. nil leaves the name empty.
+	ConflictWorkflow func(key ledger.Key, conflictID string, grouped bool) string
+	// Observe receives counts for metrics; nil observes nothing.
+	Observe Observer
+	// Probe is called between any two steps of reconcile, for tests that crash
+	// there: a non-nil error abandons the work as a kill would. nil in production.
+	Probe func(step string) error
+}
+
+// Observer receives what happened, for metrics. It must not block.
+type Observer interface {
+	// Reconciled counts one finished pass over a record by its outcome
+	// ("unchanged", "updated", "created", "linked", "deleted", "conflict",
+	// "parked", "held", "retry") and how long the change waited.
+	Reconciled(key ledger.Key, stream, outcome string, waited time.Duration)
+}
+
+// Engine does the work. It is safe for concurrent use.
+type Engine struct {
+	options Options
+	sides   *sides
+	cache   *installed
+}
+
+// defaultLease is how long a record is held.
+const defaultLease = 30 * time.Second
+
+// New makes an Engine.
+func New(options Options) *Engine {
+	if options.Lease <= 0 {
+		options.Lease = defaultLease
+	}
+	return &Engine{options: options, sides: newSides(options), cache: newInstalled(options)}
+}
+
+func (e *Engine) observe(key ledger.Key, stream, outcome string, waited time.Duration) {
+	if e.options.Observe != nil {
+		e.options.Observe.Reconciled(key, stream, outcome, waited)
+	}
+}

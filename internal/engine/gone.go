@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// gone handles a link of which at least one side answered "no such record". A
+// delete is believed after two such answers, verify_after apart, while another
+// known record of that side still answers.
+func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) error {
+	side := record.Left
+	if !left.gone {
+		side = record.Right
+	}
+	verified, err := p.verified(ctx, link, side)
+	if err != nil || !verified {
+		return err
+	}
+	if len(p.state.Intents) > 0 {
+		if done, err := p.settleGone(ctx, link, side); done || err != nil {
+			return err
+		}
+	}
+	if left.gone && right.gone {
+		return p.bury(ctx, link, ledger.Commit{}, outcomeDeleted)
+	}
+	survivor := left.view
+	if left.gone {
+		survivor = right.view
+	}
+	return p.survive(ctx, link, side, survivor)
+}
+
+// verified takes the first "not found" down, and checks the second one.
+func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
+	now := p.engine.options.Now()
+	wait := p.stream.Spec.Deletes.VerifyAfter
+	if link.GoneSide != side {
+		link.GoneSide, link.GoneAt = side, now
+		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}}); err != nil {
+			return false, err
+		}
+		return false, later(wait, "a delete is verified by a second look")
+	}
+	if left := link.GoneAt.Add(wait).Sub(now); left > 0 {
+		return false, later(left, "a delete is verified by a second look")
+	}
+	return p.othersAnswer(ctx, link, side)
+}
+
+// controls is how many other records are asked before a delete is doubted.
+const controls = 3
+
+// othersAnswer makes sure that the side still knows other records: a server
+// that answers 404 for everything deletes nothing.
+func (p *pass) othersAnswer(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
+	ids, err := p.store().SomeLinked(ctx, p.key(), p.work.Stream, side, link.Ref(side).ID, controls)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		_, ok, err := p.get(ctx, record.Ref{Side: side, Object: link.Ref(side).Object, ID: id})
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			return true, nil
+		}
+	}
+	if len(ids) > 0 {
+		return false, fault.New(fault.Transient, "other known records are not found either: the server is not believed").On(link.Ref(side))
+	}
+	// There is no other known record: the collection itself must answer.
+	err = p.call(ctx, side, func(ctx context.Context, to connector.Connector) error {
+		_, err := to.List(ctx, connector.ListRequest{Object: link.Ref(side).Object, Limit: 1})
+		return err
+	})
+	return err == nil, onRef(err, link.Ref(side))
+}
+
+// settleGone ends intents on a link whose record is gone: an own delete that
+// went through is finished as such, updates of a gone record are void.
+func (p *pass) settleGone(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
+	var closing []string
+	ours := false
+	for _, intent := range p.state.Intents {
+		closing = append(closing, intent.ID)
+		ours = ours || intent.Op == ledger.OpDelete && intent.Target.Side == side
+	}
+	if ours {
+		return true, p.bury(ctx, link, ledger.Commit{CloseIntents: closing}, outcomeDeleted)
+	}
+	return false, p.commit(ctx, ledger.Commit{CloseIntents: closing})
+}
+
+// survive applies the delete policy to the record that is left.
+func (p *pass) survive(ctx context.Context, link ledger.Link, goneSide record.Side, survivor view) error {
+	alive := goneSide.Other()
+	if p.stream.Spec.Deletes.Policy != "propagate" || !p.stream.writes(alive) || p.stream.matchOnly() {
+		return p.detach(ctx, link)
+	}
+	if choice := p.deleteChoice(goneSide, survivor); choice != "" {
+		if choice == goneSide {
+			return p.remove(ctx, link, survivor)
+		}
+		return p.recreate(ctx, link, goneSide)
+	}
+	if !p.edited(link, alive, survivor) {
+		return p.remove(ctx, link, survivor)
+	}
+	switch p.stream.Spec.Deletes.Edited {
+	case "delete":
+		return p.remove(ctx, link, survivor)
+	case "recreate":
+		return p.recreate(ctx, link, goneSide)
+	}
+	return p.keepAndFlag(ctx, link, goneSide, survivor)
+}
+
+// edited reports whether the survivor differs from what both sides agreed on.
+func (p *pass) edited(link ledger.Link, side record.Side, survivor view) bool {
+	base := link.Base.Of(side)
+	for _, field := range p.stream.Mapping.Fields() {
+		name := field.Name()
+		if known, ok := base[name]; !ok || changed(field, survivor.values[name], known) {
+			if ok || !record.IsBlank(survivor.values[name]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// deleteChoice returns the side that an operator chose in a delete conflict.
+func (p *pass) deleteChoice(goneSide record.Side, _ view) record.Side {
+	for _, conflict := range p.state.Conflicts {
+		if conflict.Field != "" || conflict.State != ledger.ConflictDecided || conflict.Decision == nil {
+			continue
+		}
+		switch conflict.Decision.Choose {
+		case ledger.ChooseLeft:
+			return record.Left
+		case ledger.ChooseRight:
+			return record.Right
+		case ledger.ChooseValue:
+			return goneSide.Other()
+		}
+	}
+	return ""
+}
+
+// remove deletes the survivor, if the guard lets it pass.
+func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) error {
+	passed, err := p.guarded(ctx, link, survivor.record.Ref)
+	if err != nil || !passed {
+		return err
+	}
+	intent := ledger.Intent{
+		ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpDelete, LinkID: link.ID,
+		Source: link.Ref(survivor.record.Ref.Side.Other()), Target: survivor.record.Ref,
+		Cause: ledger.Cause{Kind: ledger.CauseChange, Side: survivor.record.Ref.Side.Other(), EventID: p.work.EventID},
+		RunID: p.work.RunID, OpenedAt: p.engine.options.Now(), SentAt: p.engine.options.Now(),
+	}
+	// The image of the whole record is kept before it goes.
+	image := ledger.HistoryEntry{
+		ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: p.work.Stream, LinkID: link.ID, Ref: survivor.record.Ref,
+		Op: ledger.OpDelete, Old: map[string]any(survivor.record.Fields), Cause: intent.Cause, RunID: p.work.RunID,
+		WorkflowID: p.workflowID, IntentID: intent.ID,
+	}
+	if err := p.commit(ctx, ledger.Commit{OpenIntents: []ledger.Intent{intent}, History: []ledger.HistoryEntry{image}}); err != nil {
+		return err
+	}
+	if err := p.step("before delete"); err != nil {
+		return err
+	}
+	options := connector.WriteOptions{}
+	if p.in.Connector(intent.Target.Side).Capabilities().Versions {
+		options.IfMatch = survivor.record.Version
+	}
+	err = p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
+		return to.Delete(ctx, intent.Target.Object, intent.Target.ID, options)
+	})
+	if err != nil {
+		return p.notDeleted(ctx, intent, err)
+	}
+	if err := p.step("after delete"); err != nil {
+		return err
+	}
+	return p.bury(ctx, link, ledger.Commit{CloseIntents: []string{intent.ID}}, outcomeDeleted)
+}
+
+func (p *pass) notDeleted(ctx context.Context, intent ledger.Intent, cause error) error {
+	if coded := fault.As(cause); isCrash(cause) || coded == nil || coded.MaybeApplied {
+		return cause
+	}
+	if err := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); err != nil {
+		return err
+	}
+	return onRef(cause, intent.Target)
+}
+
+// guarded counts a delete against the stream's guard; beyond it the operation
+// is held, visibly, until an operator approves.
+func (p *pass) guarded(ctx context.Context, link ledger.Link, ref record.Ref) (bool, error) {
+	guard := p.stream.Spec.Deletes.Guard
+	var waiting *ledger.Held
+	for i := range p.state.Held {
+		switch p.state.Held[i].State {
+		case ledger.HeldApproved:
+			done := p.state.Held[i]
+			done.State = ledger.HeldDone
+			return true, p.commit(ctx, ledger.Commit{PutHeld: []ledger.Held{done}})
+		case ledger.HeldRejected:
+			return false, p.detach(ctx, link)
+		case ledger.HeldWaiting:
+			waiting = &p.state.Held[i]
+		}
+	}
+	if guard.Off {
+		return true, nil
+	}
+	if waiting == nil {
+		passed, err := p.store().TakeGuard(ctx, p.key(), p.work.Stream, string(ledger.OpDelete), guard.Max, guard.Per)
+		if err != nil || passed {
+			return passed, err
+		}
+		waiting = &ledger.Held{
+			ID: p.engine.options.NewID(), Stream: p.work.Stream, LinkID: link.ID, Ref: ref,
+			Op: string(ledger.OpDelete), Since: p.engine.options.Now(), State: ledger.HeldWaiting,
+		}
+	}
+	p.outcome = outcomeHeld
+	return false, p.finish(ctx, ledger.Commit{PutHeld: []ledger.Held{*waiting}})
+}
+
+// bury turns a link into a tombstone: both ids stay known, so that nothing
+// comes back however late an event arrives.
+func (p *pass) bury(ctx context.Context, link ledger.Link, commit ledger.Commit, outcome string) error {
+	link.Flagged = false
+	link.State, link.UpdatedAt = ledger.LinkTombstone, p.engine.options.Now().UTC().Truncate(time.Microsecond)
+	return p.endLink(ctx, link, commit, outcome)
+}
+
+// detach unlinks a pair for good.
+func (p *pass) detach(ctx context.Context, link ledger.Link) error {
+	link.State, link.UpdatedAt = ledger.LinkDetached, p.engine.options.Now().UTC().Truncate(time.Microsecond)
+	return p.endLink(ctx, link, ledger.Commit{}, outcomeUnchanged)
+}
+
+func (p *pass) endLink(ctx context.Context, link ledger.Link, commit ledger.Commit, outcome string) error {
+	commit.PutLinks = append(commit.PutLinks, link)
+	commit.DropStream = p.work.Stream
+	commit.PutConflicts = append(commit.PutConflicts, p.closeAll("gone")...)
+	twins, err := p.twinsOf(ctx, link)
+	if err != nil {
+		return err
+	}
+	commit.Enqueue = append(commit.Enqueue, twins...)
+	if link.State == ledger.LinkTombstone {
+		commit.DropSeen = append(commit.DropSeen, link.Left, link.Right)
+		p.seen = nil
+	}
+	for _, held := range p.state.Held {
+		if held.State == ledger.HeldWaiting {
+			held.State = ledger.HeldDone
+			commit.PutHeld = append(commit.PutHeld, held)
+		}
+	}
+	p.outcome = outcome
+	return p.finish(ctx, commit)
+}
+
+// twinsOf finds records that may have been parked because they shared a key
+// with this pair: they are looked at again now that it is gone.
+func (p *pass) twinsOf(ctx context.Context, link ledger.Link) ([]ledger.Change, error) {
+	var changes []ledger.Change
+	for _, side := range record.Sides() {
+		known, err := p.store().SeenMany(ctx, p.key(), p.work.Stream, side, []string{link.Ref(side).ID})
+		if err != nil {
+			return nil, err
+		}
+		hash := known[link.Ref(side).ID].MatchHash
+		if hash == "" {
+			continue
+		}
+		candidates, err := p.store().MatchCandidates(ctx, p.key(), p.work.Stream, side, hash)
+		if err != nil {
+			return nil, err
+		}
+		for _, candidate := range candidates {
+			if candidate.LinkID == "" && candidate.Ref != link.Ref(side) {
+				changes = append(changes, ledger.Change{Stream: p.work.Stream, Ref: candidate.Ref, Lane: p.work.Lane})
+			}
+		}
+	}
+	return changes, nil
+}

@@ -1,0 +1,380 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// ListRequest bounds one step of the listing of a run.
+type ListRequest struct {
+	RunID string
+	Kind  ledger.RunKind
+	// Stream is empty for all streams.
+	Stream string
+	// For is the longest stay by the clock; default 20 s.
+	For time.Duration
+	// Stop is closed when the worker stops; may be nil.
+	Stop <-chan struct{}
+	// Beat is called after each page with the rows read; may be nil.
+	Beat func(read int)
+}
+
+// ListResult says how far the step came.
+type ListResult struct {
+	// Finished: both sides of every stream are listed.
+	Finished bool
+	// Read counts rows, Enqueued those that need a look.
+	Read, Enqueued int
+	// Paused: the connection is not active, and nothing was done.
+	Paused bool
+	// RetryAt is set when a side asks to wait, with the code of its answer.
+	RetryAt time.Time
+	Code    string
+}
+
+// pollScope is the cursor scope of polls outside of runs.
+const pollScope = "poll"
+
+// nudgeLife is how long a nudge counts as pending before the sweep may repeat it.
+const nudgeLife = 5 * time.Second
+
+// unseenBatch bounds one step of looking for records that a full scan missed.
+const unseenBatch = 500
+
+// ListStep lists pages of a run until all is listed or its time is over. Every
+// page is committed with its cursor, so that a step that dies is resumed where
+// it stood and no page is listed twice.
+func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListRequest) (ListResult, error) {
+	in, state, err := e.cache.get(ctx, key)
+	if err != nil {
+		return ListResult{}, err
+	}
+	if state != ledger.Active {
+		return ListResult{Paused: true}, nil
+	}
+	l := &lister{engine: e, in: in, request: request, end: e.options.Now().Add(stay(request.For))}
+	for _, stream := range in.Streams {
+		if request.Stream != "" && stream.Spec.Name != request.Stream {
+			continue
+		}
+		finished, err := l.stream(ctx, stream)
+		if retryAt, code := e.waitFor(err); !retryAt.IsZero() {
+			l.result.RetryAt, l.result.Code = retryAt, code
+			return l.result, nil
+		}
+		if err != nil || !finished {
+			return l.result, err
+		}
+	}
+	l.result.Finished = true
+	return l.result, nil
+}
+
+// waitFor tells a side that asks to wait from a ledger that fails.
+func (e *Engine) waitFor(err error) (time.Time, string) {
+	code := fault.CodeOf(err)
+	switch code {
+	case fault.Throttled, fault.Transient, fault.Auth, fault.Forbidden, fault.Invalid, fault.Gone:
+		return e.options.Now().Add(max(fault.AfterOf(err), time.Second)), string(code)
+	}
+	return time.Time{}, ""
+}
+
+// lister walks the sides of streams page by page.
+type lister struct {
+	engine  *Engine
+	in      *Installed
+	request ListRequest
+	end     time.Time
+	result  ListResult
+}
+
+func (l *lister) full() bool {
+	return l.request.Kind == ledger.RunBackfill || l.request.Kind == ledger.RunCompare
+}
+
+func (l *lister) lane() ledger.Lane {
+	if l.full() {
+		return ledger.LaneBackfill
+	}
+	return ledger.LanePoll
+}
+
+func (l *lister) over(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	case <-l.request.Stop:
+		return true
+	default:
+	}
+	return !l.engine.options.Now().Before(l.end)
+}
+
+func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
+	for _, side := range record.Sides() {
+		finished, err := l.side(ctx, stream, side)
+		if err != nil || !finished {
+			return false, err
+		}
+	}
+	if l.full() {
+		for _, side := range record.Sides() {
+			finished, err := l.unseen(ctx, stream, side)
+			if err != nil || !finished {
+				return false, err
+			}
+		}
+	}
+	return true, l.engine.listed(ctx, l.in.Key, stream, l.request.Kind)
+}
+
+// side lists one side. Its cursor lies under the run's id, so that a resumed
+// step goes on behind the last committed page.
+func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (bool, error) {
+	store := l.engine.options.Store
+	cursor, err := store.Cursor(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID)
+	if err != nil {
+		return false, err
+	}
+	for !cursor.Done {
+		if l.over(ctx) {
+			return false, nil
+		}
+		if cursor.Page == "" && !l.full() {
+			if cursor.Since, err = l.engine.pollSince(ctx, l.in, stream, side); err != nil {
+				return false, err
+			}
+		}
+		page, err := l.engine.listPage(ctx, l.in, stream, side, l.lane(), cursor)
+		if err != nil {
+			return false, err
+		}
+		if cursor, err = l.commit(ctx, stream, side, cursor, page); err != nil {
+			return false, err
+		}
+		if l.request.Beat != nil {
+			l.request.Beat(l.result.Read)
+		}
+	}
+	return true, nil
+}
+
+func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cursor ledger.Cursor, page connector.Page) (ledger.Cursor, error) {
+	rows, err := l.engine.sift(ctx, l.in, stream, side, page.Records, l.lane(), l.request.RunID)
+	if err != nil {
+		return cursor, err
+	}
+	if cursor.Page == "" {
+		cursor.PendingHighWater = highWater(page)
+	}
+	cursor.Page, cursor.Done = page.Next, page.Next == ""
+	unchanged := len(page.Records) - rows.records
+	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
+		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: rows.seen, Changes: rows.changes,
+		RunID: l.request.RunID, Counts: ledger.Counts{Read: len(page.Records), Unchanged: unchanged}, RunDone: unchanged, NudgeFor: nudgeLife,
+	})
+	if err != nil {
+		return cursor, err
+	}
+	l.result.Read += len(page.Records)
+	l.result.Enqueued += len(rows.changes)
+	if !cursor.Done {
+		return cursor, nil
+	}
+	// What was listed from here on needs no poll to look at it again.
+	return cursor, l.engine.raiseHighWater(ctx, l.in, stream, side, cursor.PendingHighWater)
+}
+
+// unseen enqueues linked records that a full scan did not show: they may have
+// been deleted, which reconcile verifies.
+func (l *lister) unseen(ctx context.Context, stream Stream, side record.Side) (bool, error) {
+	for {
+		if l.over(ctx) {
+			return false, nil
+		}
+		count, err := l.engine.options.Store.EnqueueUnseen(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID, l.lane(), unseenBatch)
+		l.result.Enqueued += count
+		if err != nil || count == 0 {
+			return err == nil, err
+		}
+	}
+}
+
+// listPage reads one page; the call is bounded like any other.
+func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, side record.Side, lane ledger.Lane, cursor ledger.Cursor) (connector.Page, error) {
+	callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, laneName(lane)), listTime)
+	defer cancel()
+	page, err := in.Connector(side).List(callCtx, connector.ListRequest{Object: stream.object(side), Since: cursor.Since, Cursor: cursor.Page})
+	e.sides.observe(ctx, in.Key, side, err)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	e.sides.measured(ctx, in.Key, side, page.ServerTime)
+	return page, nil
+}
+
+// listTime bounds the reading of one page.
+const listTime = 30 * time.Second
+
+// highWater is the server's time at the start of a listing: what changes later
+// is found by the next one.
+func highWater(page connector.Page) time.Time {
+	if !page.ServerTime.IsZero() {
+		return page.ServerTime
+	}
+	var newest time.Time
+	for _, found := range page.Records {
+		if found.UpdatedAt.After(newest) {
+			newest = found.UpdatedAt
+		}
+	}
+	return newest
+}
+
+// sifted is what a page leaves: seen rows, and changes for those that need a look.
+type sifted struct {
+	seen    []ledger.Seen
+	changes []ledger.Change
+	// records counts the rows of the page behind the changes.
+	records int
+}
+
+// sift compares the full rows of a page with the base of each link. A row that
+// equals its side's base, with nothing open, needs no look and no call.
+func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side record.Side, records []record.Record, lane ledger.Lane, runID string) (sifted, error) {
+	ids := make([]string, 0, len(records))
+	for _, found := range records {
+		ids = append(ids, found.Ref.ID)
+	}
+	states, err := e.options.Store.LoadMany(ctx, in.Key, stream.Spec.Name, side, ids)
+	if err != nil {
+		return sifted{}, err
+	}
+	refs := newResolver(ctx, e.options.Store, in.Key)
+	var result sifted
+	for _, found := range records {
+		v, err := stream.look(side, found, refs.lookup)
+		needsLook := err != nil
+		if err == nil {
+			row := stream.seenRow(v)
+			row.ScanID = runID
+			result.seen = append(result.seen, row)
+			result.seen = append(result.seen, markerRows(stream, side, found)...)
+			needsLook = stream.needsLook(side, v, states[found.Ref.ID], refs.lookup)
+		}
+		if needsLook {
+			result.records++
+			result.changes = append(result.changes, ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID})
+		}
+	}
+	return result, refs.err()
+}
+
+// markerRows remembers the id that a record carries of its counterpart.
+func markerRows(stream Stream, side record.Side, found record.Record) []ledger.Seen {
+	path := stream.Spec.Marker.Of(side)
+	if path == "" {
+		return nil
+	}
+	value, _ := found.Fields.Get(path)
+	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
+	if id == "" || len(id) > maxID {
+		return nil
+	}
+	return []ledger.Seen{{Stream: markerStream(stream.Spec.Name), Ref: found.Ref, MatchHash: record.Hash("marker", id), InScope: true}}
+}
+
+// needsLook reports whether a listed row asks for a reconcile.
+func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs mapping.Resolver) bool {
+	link := state.Link
+	switch {
+	case link == nil && buried(state, v.record.Ref):
+		return false
+	case link == nil:
+		return v.inScope && !parkedAs(state, v)
+	case link.State == ledger.LinkDetached:
+		return false
+	case s.matchOnly():
+		return link.GoneSide != ""
+	}
+	if len(state.Intents) > 0 || len(state.Held) > 0 || link.GoneSide != "" {
+		return true
+	}
+	base := link.Base.Of(side)
+	for _, field := range s.Mapping.Fields() {
+		value := v.values[field.Name()]
+		known, ok := base[field.Name()]
+		if !ok && dangling(field, side, value, refs) {
+			continue
+		}
+		if !ok || changed(field, value, known) {
+			return !knownOpen(state, side, v) && !parkedAs(state, v)
+		}
+	}
+	return false
+}
+
+// dangling reports whether a reference is blank or has no counterpart yet: such
+// a field stays unset and asks for nothing.
+func dangling(field *mapping.Field, side record.Side, value any, refs mapping.Resolver) bool {
+	if field.Kind().Name != record.KindRef {
+		return false
+	}
+	if record.IsBlank(value) {
+		return true
+	}
+	id, _ := record.Canon(field.Kind(), value).(string)
+	_, known := refs(field.Kind().Stream, side, id)
+	return !known
+}
+
+// parkedAs reports whether the record was refused exactly as it is. Answers that
+// may be different next time (403, an ambiguity) are looked at again.
+func parkedAs(state ledger.State, v view) bool {
+	for _, letter := range state.DeadLetters {
+		if letter.State != ledger.DeadLetterOpen || letter.Reason.Code == string(fault.Forbidden) || letter.Reason.Code == codeAmbiguous {
+			continue
+		}
+		if letter.Ref == v.record.Ref && letter.SourcePrint == v.print || letter.Ref != v.record.Ref && letter.TargetPrint == v.print {
+			return true
+		}
+	}
+	return false
+}
+
+// knownOpen reports whether all that differs from the base is in open conflicts
+// that know these very values.
+func knownOpen(state ledger.State, side record.Side, v view) bool {
+	if len(state.Conflicts) == 0 || state.Link == nil {
+		return false
+	}
+	open := map[string]any{}
+	for _, conflict := range state.Conflicts {
+		if conflict.State != ledger.ConflictOpen {
+			return false
+		}
+		open[conflict.Field] = conflict.Left
+		if side == record.Right {
+			open[conflict.Field] = conflict.Right
+		}
+	}
+	base := state.Link.Base.Of(side)
+	for name, value := range v.values {
+		known, settled := base[name]
+		if settled && sameValue(known, value) {
+			continue
+		}
+		standing, ok := open[name]
+		if !ok || !sameValue(standing, value) {
+			return false
+		}
+	}
+	return true
+}

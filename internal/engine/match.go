@@ -1,0 +1,351 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// codeAmbiguous is the reason of a record that could belong to several.
+const codeAmbiguous = "ambiguous_match"
+
+// markerStream is where listings remember markers beside match keys.
+func markerStream(stream string) string { return stream + "#marker" }
+
+// match finds the record on the other side that is this one already: by its own
+// marker, by the other side's marker, then by the natural key if that is unique
+// in both directions. nil: there is none. Ambiguity is fault.Duplicate.
+func (p *pass) match(ctx context.Context, source view) (*view, error) {
+	if found, err := p.byOwnMarker(ctx, source); found != nil || err != nil {
+		return found, err
+	}
+	if found, err := p.byTheirMarker(ctx, source); found != nil || err != nil {
+		return found, err
+	}
+	if source.match == "" || p.stream.Spec.Collision == "create" {
+		return nil, nil
+	}
+	return p.byKey(ctx, source)
+}
+
+// byOwnMarker follows the id that the record itself carries. A foreign value
+// leads nowhere and is left alone.
+func (p *pass) byOwnMarker(ctx context.Context, source view) (*view, error) {
+	ref := source.record.Ref
+	path := p.stream.Spec.Marker.Of(ref.Side)
+	if path == "" {
+		return nil, nil
+	}
+	value, _ := source.record.Fields.Get(path)
+	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
+	if id == "" || len(id) > maxID {
+		return nil, nil
+	}
+	return p.freeRecord(ctx, record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}, func(other view) bool {
+		theirs := p.stream.Spec.Marker.Of(other.record.Ref.Side)
+		carried, _ := other.record.Fields.Get(theirs)
+		return theirs == "" || record.IsBlank(carried) || carries(other.record, theirs, ref.ID)
+	})
+}
+
+// maxID bounds what is taken for an id out of a customer's own field.
+const maxID = 200
+
+// byTheirMarker finds a record of the other side that listings saw with this
+// record's id in its marker: one that an earlier connection created.
+func (p *pass) byTheirMarker(ctx context.Context, source view) (*view, error) {
+	side := source.record.Ref.Side.Other()
+	path := p.stream.Spec.Marker.Of(side)
+	if path == "" {
+		return nil, nil
+	}
+	candidates, err := p.store().MatchCandidates(ctx, p.key(), markerStream(p.work.Stream), side, record.Hash("marker", source.record.Ref.ID))
+	if err != nil {
+		return nil, err
+	}
+	for _, candidate := range candidates {
+		found, err := p.freeRecord(ctx, candidate.Ref, func(other view) bool { return carries(other.record, path, source.record.Ref.ID) })
+		if found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// freeRecord reads a record and returns it if it is there, unlinked, and right.
+func (p *pass) freeRecord(ctx context.Context, ref record.Ref, right func(view) bool) (*view, error) {
+	state, err := p.store().Load(ctx, p.key(), p.work.Stream, ref)
+	if err != nil {
+		return nil, err
+	}
+	if state.Link != nil || buried(state, ref) {
+		return nil, nil
+	}
+	found, ok, err := p.get(ctx, ref)
+	if err != nil || !ok || found.record.Ref.ID != ref.ID || !right(found) {
+		return nil, err
+	}
+	return &found, nil
+}
+
+// byKey takes the lease on the key first, so that two records with one key are
+// never handled at the same time.
+func (p *pass) byKey(ctx context.Context, source view) (*view, error) {
+	if err := p.extend(ctx, []string{ledger.MatchLeaseKey(p.work.Stream, source.match)}); err != nil {
+		return nil, err
+	}
+	ref := source.record.Ref
+	twins, err := p.candidates(ctx, ref.Side, source, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, twin := range twins {
+		if twin.record.Ref.ID == ref.ID {
+			continue
+		}
+		return nil, p.ambiguous(ref, twin.record.Ref)
+	}
+	others, err := p.candidates(ctx, ref.Side.Other(), source, true)
+	if err != nil {
+		return nil, err
+	}
+	return p.choose(ctx, source, others)
+}
+
+// choose accepts exactly one free candidate.
+func (p *pass) choose(ctx context.Context, source view, others []view) (*view, error) {
+	var free []view
+	for _, other := range others {
+		state, err := p.store().Load(ctx, p.key(), p.work.Stream, other.record.Ref)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case buried(state, other.record.Ref) || state.Link != nil && state.Link.State == ledger.LinkDetached:
+			// A survivor of the ignore policy is not matched again.
+		case state.Link == nil:
+			free = append(free, other)
+		default:
+			if err := p.taken(ctx, source, other, *state.Link); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(free) == 0 {
+		return nil, p.waitForSearch(source)
+	}
+	if len(free) > 1 {
+		return nil, p.ambiguous(source.record.Ref, free[0].record.Ref, free[1].record.Ref)
+	}
+	if p.stream.Spec.Collision == "ignore" {
+		return nil, fault.New(fault.Duplicate, "a record with the same key is there already (%s), and collision is ignore", free[0].record.Ref).On(source.record.Ref)
+	}
+	return &free[0], nil
+}
+
+// taken looks at the record that holds the candidate. If it is gone, or has
+// another key by now, the candidate will be free or deleted soon: come back.
+func (p *pass) taken(ctx context.Context, source view, other view, link ledger.Link) error {
+	holder := link.Ref(source.record.Ref.Side)
+	found, ok, err := p.get(ctx, holder)
+	if err != nil {
+		return err
+	}
+	if ok && found.match == source.match {
+		return p.ambiguous(source.record.Ref, holder, other.record.Ref)
+	}
+	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace}
+	if err := p.commit(ctx, ledger.Commit{Enqueue: []ledger.Change{change}}); err != nil {
+		return err
+	}
+	return later(max(p.stream.Spec.Deletes.VerifyAfter, busyPause)+busyPause, "the record that holds its match is being looked at first")
+}
+
+// waitForSearch puts off a create on a server whose search may not show yet
+// what a user has just made there.
+func (p *pass) waitForSearch(source view) error {
+	lag := p.in.Connector(source.record.Ref.Side.Other()).Capabilities().SearchLag
+	if lag <= 0 || !p.stream.writes(source.record.Ref.Side.Other()) {
+		return nil
+	}
+	if wait := p.work.FirstAt.Add(lag).Sub(p.engine.options.Now()); wait > 0 {
+		return later(wait, "the other side's search lags behind")
+	}
+	return nil
+}
+
+// candidates reads the records of a side that carry the source's key: those the
+// listings saw, and those the server's own search finds.
+func (p *pass) candidates(ctx context.Context, side record.Side, source view, search bool) ([]view, error) {
+	known, err := p.store().MatchCandidates(ctx, p.key(), p.work.Stream, side, source.match)
+	if err != nil {
+		return nil, err
+	}
+	ids := []string{}
+	for _, candidate := range known {
+		ids = append(ids, candidate.Ref.ID)
+	}
+	if search {
+		found, err := p.searchKey(ctx, side, source)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, found...)
+	}
+	slices.Sort(ids)
+	var views []view
+	for _, id := range slices.Compact(ids) {
+		if side == source.record.Ref.Side && id == source.record.Ref.ID {
+			continue
+		}
+		found, ok, err := p.get(ctx, record.Ref{Side: side, Object: p.stream.object(side), ID: id})
+		if err != nil {
+			return nil, err
+		}
+		if ok && found.match == source.match && found.inScope && found.record.Ref.ID == id {
+			views = append(views, found)
+		}
+	}
+	return views, nil
+}
+
+// searchKey asks the server for the first part of the key. During a first load
+// both listings are complete before the first create, so that only a record
+// that is quite new can have a counterpart which they did not show.
+func (p *pass) searchKey(ctx context.Context, side record.Side, source view) ([]string, error) {
+	if p.work.Lane == ledger.LaneBackfill && source.record.CreatedAt.Before(p.work.FirstAt.Add(-clockDoubt)) {
+		return nil, nil
+	}
+	for _, field := range p.stream.Mapping.Match() {
+		path, ok := field.Path(side)
+		if !ok || slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
+			// A server that keeps the key unique says so itself, with a 409.
+			continue
+		}
+		value, err := translated(field, source.record.Ref.Side, source.values[field.Name()], record.Fields{}, p.refs.lookup)
+		if err != nil || record.IsBlank(value) {
+			continue
+		}
+		found, err := p.search(ctx, connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value}, side)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]string, 0, len(found))
+		for _, one := range found {
+			ids = append(ids, one.Ref.ID)
+		}
+		return ids, nil
+	}
+	return nil, nil
+}
+
+func (p *pass) ambiguous(ref record.Ref, others ...record.Ref) error {
+	names := ""
+	for _, other := range others {
+		names += " " + other.String()
+	}
+	refused := fault.New(fault.Duplicate, "its key is not unique, and nothing is guessed; the other records are:%s. Merge, correct or delete them", names).On(ref)
+	refused.VendorCode = codeAmbiguous
+	return refused
+}
+
+// firstLink joins two existing records. There is no common past: the merge that
+// follows in the same pass applies the first-link rules.
+func (p *pass) firstLink(ctx context.Context, source, other view) error {
+	if err := p.takeForLink(ctx, other.record.Ref); err != nil {
+		return err
+	}
+	link := p.newLink(source.record.Ref, other.record.Ref)
+	if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, Counts: ledger.Counts{Linked: 1}}); err != nil {
+		return err
+	}
+	p.outcome = outcomeLinked
+	p.state.Link = &link
+	left, right := source, other
+	if source.record.Ref.Side == record.Right {
+		left, right = other, source
+	}
+	return p.agree(ctx, link, left, right)
+}
+
+// takeForLink takes the lease on the counterpart and makes sure that nobody
+// linked it meanwhile.
+func (p *pass) takeForLink(ctx context.Context, ref record.Ref) error {
+	if err := p.extend(ctx, []string{ledger.RefKey(ref)}); err != nil {
+		return err
+	}
+	state, err := p.store().Load(ctx, p.key(), p.work.Stream, ref)
+	if err != nil {
+		return err
+	}
+	if state.Link != nil && state.Link.Ref(p.work.Ref.Side) != p.work.Ref {
+		return fault.New(fault.Duplicate, "its counterpart %s is linked to %s already", ref, state.Link.Ref(p.work.Ref.Side)).On(p.work.Ref)
+	}
+	return nil
+}
+
+func (p *pass) newLink(a, b record.Ref) ledger.Link {
+	if a.Side == record.Right {
+		a, b = b, a
+	}
+	at := p.engine.options.Now().UTC().Truncate(time.Microsecond)
+	return ledger.Link{
+		ID: p.engine.options.NewID(), Stream: p.work.Stream, Left: a, Right: b, State: ledger.LinkActive,
+		Base: ledger.Base{Left: ledger.Values{}, Right: ledger.Values{}}, CreatedAt: at, UpdatedAt: at,
+	}
+}
+
+// duplicate handles a 409 on create: the server says that the record is there.
+func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fault.Error) error {
+	if err := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); err != nil {
+		return err
+	}
+	source, ok, err := p.get(ctx, intent.Source)
+	if err != nil || !ok {
+		return orAgain(err)
+	}
+	var found []view
+	if refused.ExistingID != "" {
+		existing, ok, err := p.get(ctx, record.Ref{Side: intent.Target.Side, Object: intent.Target.Object, ID: refused.ExistingID})
+		if err != nil {
+			return err
+		}
+		path := p.stream.Spec.Marker.Of(intent.Target.Side)
+		mine := ok && path != "" && carries(existing.record, path, intent.Source.ID)
+		if ok && (mine || existing.match == source.match && source.match != "") {
+			found = append(found, existing)
+		}
+	} else if source.match != "" {
+		if found, err = p.candidates(ctx, intent.Target.Side, source, true); err != nil {
+			return err
+		}
+	}
+	other, err := p.choose(ctx, source, found)
+	if err != nil {
+		return err
+	}
+	if other != nil && p.stream.Spec.Collision != "create" {
+		return p.firstLink(ctx, source, *other)
+	}
+	if p.work.Tries < duplicateTries {
+		// The record the server speaks of may not be searchable yet, or may be
+		// going away; the row comes back a few times before it is parked.
+		return fault.New(fault.Transient, "the server refuses a duplicate that cannot be found yet").On(intent.Source)
+	}
+	return refused
+}
+
+// duplicateTries is how often a 409 without a visible cause is tried.
+const duplicateTries = 4
+
+func orAgain(err error) error {
+	if err != nil {
+		return err
+	}
+	return errAgain
+}

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// The outcomes of one pass, as metrics and run counts name them.
+const (
+	outcomeUnchanged = "unchanged"
+	outcomeUpdated   = "updated"
+	outcomeCreated   = "created"
+	outcomeLinked    = "linked"
+	outcomeDeleted   = "deleted"
+	outcomeConflict  = "conflict"
+	outcomeParked    = "parked"
+	outcomeHeld      = "held"
+	outcomeRetry     = "retry"
+)
+
+// callShare is the part of a lease that one outside call may take: the rest is
+// for the commit that follows.
+const callShare = 0.6
+
+// maxCall is the longest an outside call may take.
+const maxCall = 10 * time.Second
+
+// pass is one try to reconcile one record. It may be abandoned at any step and
+// done again from the top.
+type pass struct {
+	engine *Engine
+	in     *Installed
+	stream Stream
+	work   ledger.Work
+	state  ledger.State
+	refs   *resolver
+	lease  ledger.Lease
+	// until is when the lease ends by our own monotonic clock, counted from
+	// before it was asked for: a process that was frozen sees that it is late.
+	until time.Time
+
+	outcome string
+	// seen waits for the next commit; seenAll is everything read in this pass.
+	seen, seenAll []ledger.Seen
+	// opened and closedIDs are conflicts for the workflows to know of.
+	opened, closedIDs []string
+	workflowID        string
+}
+
+func (e *Engine) newPass(ctx context.Context, in *Installed, stream Stream, work ledger.Work, claimedAt time.Time, workflowID string) *pass {
+	return &pass{
+		engine: e, in: in, stream: stream, work: work, lease: work.Lease, until: claimedAt.Add(e.options.Lease),
+		refs: newResolver(ctx, e.options.Store, in.Key), outcome: outcomeUnchanged, workflowID: workflowID,
+	}
+}
+
+func (p *pass) key() ledger.Key     { return p.in.Key }
+func (p *pass) store() ledger.Store { return p.engine.options.Store }
+
+// step is a point where a test may kill the pass.
+func (p *pass) step(name string) error {
+	if p.engine.options.Probe == nil {
+		return nil
+	}
+	return p.engine.options.Probe(name)
+}
+
+// callTime is how long one outside call may take under this engine's lease.
+func (e *Engine) callTime() time.Duration {
+	return min(maxCall, time.Duration(float64(e.options.Lease)*callShare))
+}
+
+// renew makes sure that the lease outlives one more outside call.
+func (p *pass) renew(ctx context.Context) error {
+	if p.until.Sub(p.engine.options.Now()) >= p.engine.callTime() {
+		return nil
+	}
+	return p.extend(ctx, nil)
+}
+
+// extend renews the lease and takes more keys into it.
+func (p *pass) extend(ctx context.Context, keys []string) error {
+	asked := p.engine.options.Now()
+	lease, err := p.store().Extend(ctx, p.key(), p.lease, keys, p.engine.options.Lease)
+	if err != nil {
+		return err
+	}
+	p.lease, p.until = lease, asked.Add(p.engine.options.Lease)
+	return nil
+}
+
+// call runs one outside call within the lease, and tells the breaker of its side.
+func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.Context, to connector.Connector) error) error {
+	if err := p.renew(ctx); err != nil {
+		return err
+	}
+	deadline := p.engine.options.Now().Add(p.engine.callTime())
+	if p.until.Before(deadline) {
+		deadline = p.until
+	}
+	callCtx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	err := do(callCtx, p.in.Connector(side))
+	p.engine.sides.observe(ctx, p.key(), side, err)
+	return err
+}
+
+// fetch reads one record from its server.
+func (p *pass) fetch(ctx context.Context, ref record.Ref) (record.Record, error) {
+	if err := p.step("before get"); err != nil {
+		return record.Record{}, err
+	}
+	var answer record.Record
+	err := p.call(ctx, ref.Side, func(ctx context.Context, to connector.Connector) error {
+		var err error
+		answer, err = to.Get(ctx, ref.Object, ref.ID)
+		return err
+	})
+	if err != nil {
+		return record.Record{}, onRef(err, ref)
+	}
+	return answer, p.step("after get")
+}
+
+// look reads the mapped fields and remembers the row for the next commit.
+func (p *pass) look(side record.Side, answer record.Record) (view, error) {
+	found, err := p.stream.look(side, answer, p.refs.lookup)
+	if err != nil {
+		return view{}, onRef(err, answer.Ref)
+	}
+	if err := p.refs.err(); err != nil {
+		return view{}, err
+	}
+	p.saw(found)
+	return found, nil
+}
+
+// get reads one record. A fault.Gone comes back as ok == false.
+func (p *pass) get(ctx context.Context, ref record.Ref) (found view, ok bool, err error) {
+	answer, err := p.fetch(ctx, ref)
+	if fault.Is(err, fault.Gone) {
+		return view{}, false, nil
+	}
+	if err != nil {
+		return view{}, false, err
+	}
+	found, err = p.look(ref.Side, answer)
+	return found, err == nil, err
+}
+
+// saw remembers a read for the next commit; a later read replaces an earlier one.
+func (p *pass) saw(v view) {
+	row := p.stream.seenRow(v)
+	p.seen, p.seenAll = putSeen(p.seen, row), putSeen(p.seenAll, row)
+}
+
+func putSeen(rows []ledger.Seen, row ledger.Seen) []ledger.Seen {
+	for i := range rows {
+		if rows[i].Ref == row.Ref {
+			rows[i] = row
+			return rows
+		}
+	}
+	return append(rows, row)
+}
+
+// commit writes a step under the lease.
+func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
+	commit.Lease = p.lease
+	commit.RunID = p.work.RunID
+	commit.PutSeen = append(commit.PutSeen, p.seen...)
+	p.seen = nil
+	if err := p.step("before commit"); err != nil {
+		return err
+	}
+	if err := p.store().Commit(ctx, p.key(), commit); err != nil {
+		return err
+	}
+	return p.step("after commit")
+}
+
+// finish ends the pass: the row is done, with whatever is still to be stored.
+func (p *pass) finish(ctx context.Context, commit ledger.Commit) error {
+	commit.Done = &p.work
+	commit.RunDone++
+	commit.PutDeadLetters = append(commit.PutDeadLetters, p.resolvedLetters()...)
+	commit.Counts = commit.Counts.Add(countOf(p.outcome))
+	return p.commit(ctx, commit)
+}
+
+// resolvedLetters closes the open dead letters of a record that went through.
+func (p *pass) resolvedLetters() []ledger.DeadLetter {
+	if p.outcome == outcomeParked {
+		return nil
+	}
+	var letters []ledger.DeadLetter
+	for _, letter := range p.state.DeadLetters {
+		if p.outcome == outcomeCreated && len(letter.Overrides) > 0 {
+			// Its corrections have yet to reach the source.
+			continue
+		}
+		letter.State, letter.LastAt = ledger.DeadLetterResolved, p.engine.options.Now()
+		letters = append(letters, letter)
+	}
+	return letters
+}
+
+func countOf(outcome string) ledger.Counts {
+	switch outcome {
+	case outcomeCreated:
+		return ledger.Counts{Created: 1}
+	case outcomeLinked:
+		return ledger.Counts{Linked: 1}
+	case outcomeUpdated:
+		return ledger.Counts{Updated: 1}
+	case outcomeDeleted:
+		return ledger.Counts{Deleted: 1}
+	case outcomeConflict:
+		return ledger.Counts{Conflicts: 1}
+	case outcomeParked:
+		return ledger.Counts{Parked: 1}
+	case outcomeHeld:
+		return ledger.Counts{Held: 1}
+	}
+	return ledger.Counts{Unchanged: 1}
+}
+
+// onRef names the record in a coded error.
+func onRef(err error, ref record.Ref) error {
+	if coded := fault.As(err); coded != nil && coded.Subject == "" {
+		return coded.On(ref)
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// settle finds out what became of writes whose outcome is unknown, by looking
+// at the record now. It reports whether it changed anything: then the pass
+// begins again at the top with a clean slate.
+func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (bool, error) {
+	if len(p.state.Intents) == 0 {
+		return false, nil
+	}
+	link.Base = copyBase(link.Base)
+	var commit ledger.Commit
+	fieldsOf := map[record.Side]ledger.Values{}
+	for _, intent := range p.state.Intents {
+		fieldsOf[intent.Target.Side] = intent.Sent
+	}
+	for _, intent := range p.state.Intents {
+		commit.CloseIntents = append(commit.CloseIntents, intent.ID)
+		if intent.Op != ledger.OpUpdate || intent.LinkID != link.ID {
+			continue
+		}
+		now := left
+		if intent.Target.Side == record.Right {
+			now = right
+		}
+		result := p.outcomeNow(intent, now)
+		if len(result.holds) == 0 && len(result.edited) == 0 {
+			continue
+		}
+		both := map[string]bool{}
+		for name := range fieldsOf[intent.Target.Side.Other()] {
+			both[name] = true
+		}
+		side := intent.Target.Side
+		intents, confirmed := map[record.Side]ledger.Intent{side: intent}, map[record.Side]confirmation{side: result}
+		p.settleBase(&link, intents, confirmed, both)
+		commit.History = append(commit.History, p.historyOf(intent, result)...)
+		commit.PutConflicts = append(commit.PutConflicts, p.followOwnWrites(intents, confirmed)...)
+	}
+	commit.PutLinks = []ledger.Link{link}
+	return true, p.commit(ctx, commit)
+}
+
+// outcomeNow judges an update by the record as it is now. Between the write and
+// now users may have edited: a value other than the one sent is ours only if
+// the version proves it or the field is lossy; the value of before means that
+// the write never happened.
+func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
+	side := intent.Target.Side
+	result := confirmation{holds: ledger.Values{}, wrote: now.record}
+	only := intent.IfMatch != "" && onlyOurs(intent.IfMatch, now.record.Version)
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field == nil {
+			continue
+		}
+		got := now.values[name]
+		switch {
+		case record.Equal(field.Kind(), sent, got):
+			result.holds[name] = got
+		case record.Equal(field.Kind(), got, intent.Before[name]):
+		case field.Lossy(side), only && reduced(sent, got):
+			result.holds[name] = got
+		default:
+			result.edited = append(result.edited, name)
+		}
+	}
+	slices.Sort(result.edited)
+	return result
+}
+
+// settleCreate finds out what became of a create. It either returns the record
+// that it made, or reports that it surely made none, or asks to wait.
+func (p *pass) settleCreate(ctx context.Context, intent ledger.Intent) (made record.Record, found bool, err error) {
+	target := intent.Target
+	capabilities := p.in.Connector(target.Side).Capabilities()
+	if p.repeatable(intent) {
+		answer, err := p.post(ctx, intent)
+		return answer, err == nil, err
+	}
+	if path := p.stream.Spec.Marker.Of(target.Side); path != "" {
+		matches, err := p.search(ctx, connector.SearchRequest{
+			Object: target.Object, Path: path, Value: intent.Source.ID, Since: intent.SentAt.Add(-clockDoubt),
+		}, target.Side)
+		if err != nil {
+			return record.Record{}, false, err
+		}
+		matches = slices.DeleteFunc(matches, func(one record.Record) bool { return !carries(one, path, intent.Source.ID) })
+		if len(matches) > 1 {
+			return record.Record{}, false, fault.New(fault.Duplicate, "%d records carry the marker of this one: merge or delete all but one, then replay", len(matches)).On(intent.Source)
+		}
+		if len(matches) == 1 {
+			return matches[0], true, nil
+		}
+	}
+	visible := intent.SentAt.Add(p.engine.callTime() + max(capabilities.LateBy, capabilities.SearchLag))
+	if wait := visible.Sub(p.engine.options.Now()); wait > 0 {
+		return record.Record{}, false, later(min(wait, settlePause), "a record created just before a crash may not be visible yet")
+	}
+	return record.Record{}, false, nil
+}
+
+// carries reports whether a record's marker field holds id.
+func carries(found record.Record, path, id string) bool {
+	value, _ := found.Fields.Get(path)
+	text, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
+	return text == id
+}
+
+// repeatable reports whether the same POST can be sent again without making a
+// second record: the server honours our key, or keeps one of the fields unique.
+func (p *pass) repeatable(intent ledger.Intent) bool {
+	capabilities := p.in.Connector(intent.Target.Side).Capabilities()
+	if capabilities.IdempotencyKey && intent.IdempotencyKey != "" {
+		return p.engine.options.Now().Sub(intent.OpenedAt) < keyLife
+	}
+	for _, path := range capabilities.Unique {
+		if value, ok := intent.Patch[path]; ok && !record.IsBlank(value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pass) search(ctx context.Context, request connector.SearchRequest, side record.Side) ([]record.Record, error) {
+	var matches []record.Record
+	if err := p.step("before search"); err != nil {
+		return nil, err
+	}
+	err := p.call(ctx, side, func(ctx context.Context, to connector.Connector) error {
+		var err error
+		matches, err = to.Search(ctx, request)
+		return err
+	})
+	if err != nil {
+		return nil, onRef(err, p.work.Ref)
+	}
+	return matches, nil
+}

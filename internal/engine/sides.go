@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// The circuit breaker of a side: after breakerFailures failures in a row nobody
+// calls it for a pause that doubles up to breakerMax.
+const (
+	breakerFailures = 5
+	breakerFirst    = time.Second
+	breakerMax      = 15 * time.Second
+	// sideFresh is how long what another worker wrote about a side may be unknown here.
+	sideFresh = time.Second
+)
+
+// sides watches the two systems of each connection. The ledger row is shared by
+// all workers; what is kept here is only a short-lived copy.
+type sides struct {
+	options Options
+	mu      sync.Mutex
+	known   map[string]*sideCopy
+}
+
+type sideCopy struct {
+	state    ledger.SideState
+	readAt   time.Time
+	failures int
+}
+
+func newSides(options Options) *sides { return &sides{options: options, known: map[string]*sideCopy{}} }
+
+func (s *sides) copyOf(key ledger.Key, side record.Side) *sideCopy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := key.String() + "/" + string(side)
+	if s.known[name] == nil {
+		s.known[name] = &sideCopy{}
+	}
+	return s.known[name]
+}
+
+// state returns what is known of a side, read again when it is older than a second.
+func (s *sides) state(ctx context.Context, key ledger.Key, side record.Side) (ledger.SideState, error) {
+	copied := s.copyOf(key, side)
+	now := s.options.Now()
+	s.mu.Lock()
+	fresh := !copied.readAt.IsZero() && now.Sub(copied.readAt) < sideFresh
+	state := copied.state
+	s.mu.Unlock()
+	if fresh {
+		return state, nil
+	}
+	state, err := s.options.Store.SideState(ctx, key, side)
+	if err != nil {
+		return ledger.SideState{}, err
+	}
+	s.mu.Lock()
+	copied.state, copied.readAt = state, now
+	s.mu.Unlock()
+	return state, nil
+}
+
+// blockedUntil is when both sides may be called again; zero: now.
+func (s *sides) blockedUntil(ctx context.Context, key ledger.Key) (time.Time, error) {
+	var until time.Time
+	for _, side := range record.Sides() {
+		state, err := s.state(ctx, key, side)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, at := range []time.Time{state.PausedUntil, state.BrokenUntil} {
+			if at.After(until) {
+				until = at
+			}
+		}
+	}
+	if !until.After(s.options.Now()) {
+		return time.Time{}, nil
+	}
+	return until, nil
+}
+
+// skew is the server's clock minus ours as last measured.
+func (s *sides) skew(key ledger.Key, side record.Side) time.Duration {
+	copied := s.copyOf(key, side)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return copied.state.Skew
+}
+
+// observe counts failures in a row, opens the breaker, and closes it again. It
+// writes to the ledger only when something changes.
+func (s *sides) observe(ctx context.Context, key ledger.Key, side record.Side, err error) {
+	copied := s.copyOf(key, side)
+	now := s.options.Now()
+	failed := fault.Is(err, fault.Transient, fault.Auth) && ctx.Err() == nil
+	s.mu.Lock()
+	before := copied.failures
+	switch {
+	case failed:
+		copied.failures++
+	case err == nil || fault.Is(err, fault.Gone, fault.Invalid, fault.Duplicate, fault.Stale):
+		copied.failures = 0
+	}
+	after := copied.failures
+	stale := now.Sub(copied.state.LastOKAt) > time.Minute
+	s.mu.Unlock()
+	if after == before && !(after == 0 && stale && err == nil) || failed && after < breakerFailures {
+		return
+	}
+	pause := min(breakerMax, breakerFirst<<min(max(after-breakerFailures, 0), 5))
+	state, storeErr := s.options.Store.UpdateSideState(context.WithoutCancel(ctx), key, side, func(state *ledger.SideState) {
+		state.Failures = after
+		if failed {
+			state.BrokenUntil, state.LastError = now.Add(pause), string(fault.CodeOf(err))
+			return
+		}
+		state.BrokenUntil, state.LastOKAt, state.LastError = time.Time{}, now, ""
+	})
+	if storeErr != nil {
+		s.options.Log.WithError(storeErr).WithField("connection", key.String()).Warn("the state of a side could not be stored")
+		return
+	}
+	s.mu.Lock()
+	copied.state, copied.readAt = state, now
+	s.mu.Unlock()
+	if failed && before < breakerFailures {
+		s.options.Log.WithFields(map[string]any{"connection": key.String(), "side": side, "code": fault.CodeOf(err)}).
+			Warn("a side does not answer: calls to it pause and its changes wait")
+	}
+}
+
+// measured stores the skew of a side's clock when it moved by more than a second.
+func (s *sides) measured(ctx context.Context, key ledger.Key, side record.Side, server time.Time) {
+	if server.IsZero() {
+		return
+	}
+	skew := server.Sub(s.options.Now()).Round(time.Second)
+	if diff := skew - s.skew(key, side); diff < 2*time.Second && diff > -2*time.Second {
+		return
+	}
+	state, err := s.options.Store.UpdateSideState(ctx, key, side, func(state *ledger.SideState) { state.Skew = skew })
+	if err == nil {
+		copied := s.copyOf(key, side)
+		s.mu.Lock()
+		copied.state = state
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"maps"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// unlinked reconciles a record without a counterpart: it finds the one that is
+// already there, or creates it, or leaves the record alone.
+func (p *pass) unlinked(ctx context.Context) error {
+	if made, err := p.unfinishedCreate(ctx); made || err != nil {
+		return err
+	}
+	found, ok, err := p.get(ctx, p.work.Ref)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return p.finish(ctx, ledger.Commit{DropSeen: []record.Ref{p.work.Ref}, DropStream: p.work.Stream})
+	}
+	if found.record.Ref.ID != p.work.Ref.ID {
+		// The vendor merged this record into another: that one is the record now.
+		change := p.sameChange()
+		change.Ref.ID = found.record.Ref.ID
+		return p.finish(ctx, ledger.Commit{Enqueue: []ledger.Change{change}})
+	}
+	if !found.inScope {
+		return p.finish(ctx, ledger.Commit{})
+	}
+	if p.stillParkedAlone(found) {
+		return p.finishParked(ctx)
+	}
+	counterpart, err := p.match(ctx, found)
+	if err != nil {
+		return err
+	}
+	if counterpart != nil {
+		return p.firstLink(ctx, found, *counterpart)
+	}
+	if !p.stream.writes(found.record.Ref.Side.Other()) || p.stream.matchOnly() {
+		return p.finish(ctx, ledger.Commit{})
+	}
+	return p.create(ctx, found)
+}
+
+// stillParkedAlone is stillParked for a record without a counterpart.
+func (p *pass) stillParkedAlone(found view) bool {
+	for _, letter := range p.state.DeadLetters {
+		if letter.State == ledger.DeadLetterOpen && letter.Ref == found.record.Ref &&
+			letter.SourcePrint == found.print && letter.Reason.Code != string(fault.Forbidden) &&
+			letter.Reason.Code != codeAmbiguous {
+			return true
+		}
+	}
+	return false
+}
+
+// unfinishedCreate settles a create that a crash or a lost answer left open.
+func (p *pass) unfinishedCreate(ctx context.Context) (bool, error) {
+	for _, intent := range p.state.Intents {
+		if intent.Op != ledger.OpCreate || intent.Source != p.work.Ref {
+			continue
+		}
+		answer, found, err := p.settleCreate(ctx, intent)
+		if err == nil && found {
+			return true, p.linkCreated(ctx, intent, answer)
+		}
+		if err == nil {
+			return false, p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}})
+		}
+		if fault.Is(err, fault.Duplicate, fault.Invalid) && !isCrash(err) {
+			if fault.As(err).ExistingID != "" {
+				return true, p.duplicate(ctx, intent, fault.As(err))
+			}
+			if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
+				return false, closing
+			}
+		}
+		return false, err
+	}
+	return false, nil
+}
+
+// create makes the counterpart: intent, POST with the marker, link and base.
+func (p *pass) create(ctx context.Context, source view) error {
+	side := source.record.Ref.Side.Other()
+	intent, err := p.createIntent(source, side)
+	if err != nil {
+		return onRef(err, source.record.Ref)
+	}
+	if len(intent.Patch) == 0 {
+		return p.finish(ctx, ledger.Commit{})
+	}
+	if err := p.commit(ctx, ledger.Commit{OpenIntents: []ledger.Intent{intent}}); err != nil {
+		return err
+	}
+	answer, err := p.post(ctx, intent)
+	if err == nil {
+		return p.linkCreated(ctx, intent, answer)
+	}
+	if isCrash(err) {
+		return err
+	}
+	coded := fault.As(err)
+	if coded != nil && coded.Code == fault.Duplicate {
+		return p.duplicate(ctx, intent, coded)
+	}
+	if coded != nil && !coded.MaybeApplied {
+		if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
+			return closing
+		}
+	}
+	return err
+}
+
+// createIntent maps a whole record. Blank fields are left out, so that the
+// server's own defaults apply; references without a counterpart stay unset.
+func (p *pass) createIntent(source view, side record.Side) (ledger.Intent, error) {
+	from := source.record.Ref.Side
+	opened := p.engine.options.Now()
+	intent := ledger.Intent{
+		ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpCreate,
+		Source: source.record.Ref, Target: record.Ref{Side: side, Object: p.stream.object(side)},
+		Sent: ledger.Values{}, From: maps.Clone(source.values), Patch: map[string]any{},
+		Cause: ledger.Cause{Kind: ledger.CauseChange, Side: from, EventID: p.work.EventID},
+		RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
+	}
+	intent.IdempotencyKey = intent.ID
+	values := maps.Clone(source.values)
+	maps.Copy(values, p.corrections(source.record.Ref))
+	for _, field := range p.stream.Mapping.Fields() {
+		name := field.Name()
+		if !field.Writable(side) || record.IsBlank(values[name]) {
+			continue
+		}
+		patch, err := field.Convert(from, values[name], p.refs.lookup)
+		if noCounterpart(err) {
+			continue
+		}
+		if err != nil {
+			return ledger.Intent{}, err
+		}
+		maps.Copy(intent.Patch, patch)
+		sent, err := field.Expected(side, record.Fields{}, patch)
+		if err != nil {
+			return ledger.Intent{}, err
+		}
+		intent.Sent[name] = sent
+	}
+	if path := p.stream.Spec.Marker.Of(side); path != "" && len(intent.Patch) > 0 {
+		intent.Patch[path] = source.record.Ref.ID
+	}
+	return intent, p.refs.err()
+}
+
+// corrections are the values a person gave for a parked record.
+func (p *pass) corrections(ref record.Ref) ledger.Values {
+	values := ledger.Values{}
+	for _, letter := range p.state.DeadLetters {
+		if letter.State == ledger.DeadLetterReplayed && letter.Ref == ref {
+			maps.Copy(values, letter.Overrides)
+		}
+	}
+	return values
+}
+
+// post sends a create; the same intent may be sent again only where repeatable.
+func (p *pass) post(ctx context.Context, intent ledger.Intent) (record.Record, error) {
+	options := connector.WriteOptions{}
+	if p.in.Connector(intent.Target.Side).Capabilities().IdempotencyKey {
+		options.IdempotencyKey = intent.IdempotencyKey
+	}
+	if err := p.step("before create"); err != nil {
+		return record.Record{}, err
+	}
+	var answer record.Record
+	err := p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
+		var err error
+		answer, err = to.Create(ctx, intent.Target.Object, intent.Patch, options)
+		return err
+	})
+	if err != nil {
+		return record.Record{}, onRef(err, intent.Source)
+	}
+	return answer, p.step("after create")
+}
+
+// linkCreated joins the source with the record that our create made. The base
+// of each sent field is what each side held then; fields that were not sent
+// have no common past yet and follow the first-link rules in the same pass.
+func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer record.Record) error {
+	made, err := p.look(answer.Ref.Side, answer)
+	if err != nil {
+		return onRef(err, answer.Ref)
+	}
+	link := p.newLink(intent.Source, answer.Ref)
+	link.Base = copyBase(link.Base)
+	result := confirmation{holds: ledger.Values{}, wrote: answer}
+	corrections := p.corrections(intent.Source)
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field == nil {
+			continue
+		}
+		target := made.values[name]
+		if judge(field, answer.Ref.Side, sent, target, nil, false) != keptSo {
+			target = sent
+		}
+		result.holds[name] = target
+		if _, corrected := corrections[name]; corrected {
+			// The source still holds what was refused: the next pass corrects it.
+			continue
+		}
+		p.setBase(&link, answer.Ref.Side, name, target)
+		p.setBase(&link, intent.Source.Side, name, intent.From[name])
+	}
+	p.markWrite(&link, answer.Ref.Side, answer)
+	if err := p.takeForLink(ctx, answer.Ref); err != nil {
+		return err
+	}
+	intent.LinkID = link.ID
+	commit := ledger.Commit{PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result)}
+	p.outcome = outcomeCreated
+	if p.needsMore(link, made, intent) {
+		again := p.sameChange()
+		commit.Enqueue = append(commit.Enqueue, again)
+	}
+	return p.finish(ctx, commit)
+}
+
+// needsMore reports whether the new record differs from its source in a field
+// without a base: a default of the server, a correction, a field of the other
+// direction.
+func (p *pass) needsMore(link ledger.Link, made view, intent ledger.Intent) bool {
+	for _, field := range p.stream.Mapping.Fields() {
+		name := field.Name()
+		left, right := intent.From[name], made.values[name]
+		if dangling(field, intent.Source.Side, left, p.refs.lookup) && record.IsBlank(right) {
+			continue
+		}
+		if made.record.Ref.Side == record.Left {
+			left, right = right, left
+		}
+		if _, settled := link.Base.Left[name]; !settled && !equalAcross(field, left, right, p.refs.lookup) {
+			return true
+		}
+	}
+	return false
+}

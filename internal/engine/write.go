@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// carryOut does what a plan says: first the intents and whatever needs no
+// write, then each PATCH, then one commit that closes the intents and moves the
+// base for exactly the fields they wrote.
+func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made plan) error {
+	link.Base = copyBase(link.Base)
+	moved := p.agreeBase(&link, now, made)
+	conflicts := p.conflictRows(link, now, made)
+	first := ledger.Commit{PutConflicts: conflicts.changed}
+	if moved {
+		first.PutLinks = []ledger.Link{link}
+	}
+	if len(made.writes) == 0 {
+		first.PutConflicts = append(first.PutConflicts, conflicts.closing...)
+		p.report(conflicts)
+		p.outcomeOf(moved, conflicts)
+		return p.finish(ctx, first)
+	}
+	intents := p.intentsFor(link, made)
+	for _, side := range writeOrder {
+		if intent, ok := intents[side]; ok {
+			first.OpenIntents = append(first.OpenIntents, intent)
+		}
+	}
+	if err := p.commit(ctx, first); err != nil {
+		return err
+	}
+	last := ledger.Commit{PutConflicts: conflicts.closing}
+	confirmed := map[record.Side]confirmation{}
+	for _, side := range writeOrder {
+		intent, ok := intents[side]
+		if !ok {
+			continue
+		}
+		answer, err := p.send(ctx, now.of(side).record, intent)
+		if err != nil {
+			return p.notSent(ctx, link, intents, confirmed, side, err)
+		}
+		confirmed[side] = p.confirm(intent, now.of(side).view(), answer)
+	}
+	p.settleBase(&link, intents, confirmed, made.both)
+	p.closeConfirmed(&last, intents, confirmed, made)
+	last.PutLinks = []ledger.Link{link}
+	p.report(conflicts)
+	p.outcome = outcomeUpdated
+	if refused := firstRefused(confirmed); refused != nil {
+		return p.parkAfter(ctx, last, refused)
+	}
+	if anyEdited(confirmed) {
+		last.Enqueue = append(last.Enqueue, p.sameChange())
+	}
+	return p.finish(ctx, last)
+}
+
+// writeOrder is the order of two writes of one pass; any order would do.
+var writeOrder = [2]record.Side{record.Right, record.Left} //nolint:gochecknoglobals // a constant; Go has no constant arrays
+
+func (v view) view() view { return v }
+
+func copyBase(base ledger.Base) ledger.Base {
+	base.Left, base.Right = maps.Clone(base.Left), maps.Clone(base.Right)
+	if base.Left == nil {
+		base.Left = ledger.Values{}
+	}
+	if base.Right == nil {
+		base.Right = ledger.Values{}
+	}
+	return base
+}
+
+// agreeBase moves the base of the fields that both sides agree on, and gives
+// references without a counterpart a base, so that they wait without a write.
+func (p *pass) agreeBase(link *ledger.Link, now pair, made plan) bool {
+	moved := false
+	for _, name := range made.agree {
+		left, right := now.left.values[name], now.right.values[name]
+		baseLeft, hasLeft := link.Base.Left[name]
+		baseRight, hasRight := link.Base.Right[name]
+		if hasLeft && hasRight && sameValue(baseLeft, left) && sameValue(baseRight, right) {
+			continue
+		}
+		link.Base.Left[name], link.Base.Right[name] = left, right
+		moved = true
+	}
+	return moved
+}
+
+func (p *pass) intentsFor(link ledger.Link, made plan) map[record.Side]ledger.Intent {
+	intents := map[record.Side]ledger.Intent{}
+	opened := p.engine.options.Now()
+	for side, write := range made.writes {
+		intents[side] = ledger.Intent{
+			ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpUpdate, LinkID: link.ID,
+			Source: link.Ref(side.Other()), Target: link.Ref(side),
+			Sent: write.sent, Before: write.before, From: write.from, Patch: write.patch,
+			Cause: write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
+		}
+	}
+	return intents
+}
+
+// send makes one PATCH.
+func (p *pass) send(ctx context.Context, current record.Record, intent ledger.Intent) (record.Record, error) {
+	options := connector.WriteOptions{}
+	if p.in.Connector(intent.Target.Side).Capabilities().Versions {
+		options.IfMatch = current.Version
+	}
+	if err := p.step("before update"); err != nil {
+		return record.Record{}, err
+	}
+	var answer record.Record
+	err := p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
+		var err error
+		answer, err = to.Update(ctx, current, intent.Patch, options)
+		return err
+	})
+	if err != nil {
+		return record.Record{}, onRef(err, intent.Target)
+	}
+	return answer, p.step("after update")
+}
+
+// confirmation is what a write's answer says.
+type confirmation struct {
+	// holds are the values the target has now, for the fields that it kept.
+	holds ledger.Values
+	// edited are fields where somebody's later edit was found instead.
+	edited []string
+	// ignored is a field that the server silently left as it was.
+	ignored string
+	wrote   record.Record
+}
+
+// confirm compares what was sent with what the server answered.
+func (p *pass) confirm(intent ledger.Intent, before view, answer record.Record) confirmation {
+	side := intent.Target.Side
+	result := confirmation{holds: ledger.Values{}, wrote: answer}
+	only := onlyOurs(before.record.Version, answer.Version)
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field == nil {
+			continue
+		}
+		got, _, err := field.Read(side, answer.Fields)
+		if err != nil {
+			result.edited = append(result.edited, name)
+			continue
+		}
+		switch judge(field, side, sent, got, intent.Before[name], only) {
+		case keptSo:
+			result.holds[name] = got
+		case notKept:
+			result.ignored = name
+		case editedSince:
+			result.edited = append(result.edited, name)
+		}
+	}
+	return result
+}
+
+// verdict is what a value found after our write means.
+type verdict int
+
+const (
+	keptSo verdict = iota
+	notKept
+	editedSince
+)
+
+// judge tells what the server made of our value from a user's later edit. Only
+// a version can prove that nobody came between; without one, a value counts as
+// ours if it is a reduction of what was sent (cut, rounded, re-cased, blanked)
+// or the field is declared lossy.
+func judge(field *mapping.Field, side record.Side, sent, got, before any, onlyOurs bool) verdict {
+	switch {
+	case record.Equal(field.Kind(), sent, got), field.Lossy(side):
+		return keptSo
+	case record.Equal(field.Kind(), got, before):
+		return notKept
+	case onlyOurs, reduced(sent, got):
+		return keptSo
+	}
+	return editedSince
+}
+
+// onlyOurs reports whether the version after our conditional write is the very
+// next one. Versions that are no numbers prove nothing.
+func onlyOurs(before, after string) bool {
+	from, err := strconv.ParseInt(strings.Trim(before, `v"`), 10, 64)
+	if err != nil {
+		return false
+	}
+	to, err := strconv.ParseInt(strings.Trim(after, `v"`), 10, 64)
+	return err == nil && to == from+1
+}
+
+func firstRefused(confirmed map[record.Side]confirmation) *fault.Error {
+	for _, side := range writeOrder {
+		if name := confirmed[side].ignored; name != "" {
+			refused := fault.New(fault.Invalid, "the server accepted the write but did not keep the value: it may be read-only there")
+			refused.Field = name
+			return refused
+		}
+	}
+	return nil
+}
+
+func anyEdited(confirmed map[record.Side]confirmation) bool {
+	for _, one := range confirmed {
+		if len(one.edited) > 0 {
+			return true
+		}
+	}
+	return false
+}
