@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -226,6 +227,23 @@ func TestDefaults(t *testing.T) {
 		Granularity: Span{Value: defaultGranularity}, CustomFields: "probe", Lists: "probe"}, right.Capabilities)
 	require.Empty(t, right.Webhook.Secret)
 	require.Nil(t, parsed.Stream("nobody"))
+}
+
+// Every typed setting may be a variable as a whole.
+func TestVariablesOfEveryType(t *testing.T) {
+	parsed := mustParse(t, strings.NewReplacer("search_lag: 0s", "search_lag: ${LAG:-probe}", "versions: false", "versions: ${VERSIONS}", "concurrency: 8", "concurrency: ${N}",
+		"guard: {max: 10, per: 1h}", "guard: ${GUARD:-off}", "direction: both", "direction: ${WAY:-both}", "every: 30s", "every: ${EVERY}").Replace(base(t)))
+	require.Equal(t, Span{Probe: true}, parsed.Systems.Left.Capabilities.SearchLag)
+	require.True(t, parsed.Streams[0].Deletes.Guard.Off)
+	resolved, err := parsed.Resolve(map[string]string{"RIGHT_URL": "https://right.example", "LAG": "3s", "VERSIONS": "true", "N": "2", "EVERY": "1s"},
+		map[string]string{"left": "l", "hook": "h", "right": "r"})
+	require.NoError(t, err)
+	require.Equal(t, Span{Value: 3 * time.Second}, resolved.Systems.Left.Capabilities.SearchLag)
+	require.Equal(t, Yes, resolved.Systems.Left.Capabilities.Versions)
+	require.Equal(t, 2, resolved.Systems.Left.Limits.Concurrency)
+	require.Equal(t, time.Second, resolved.Streams[0].Poll.Every)
+	_, err = parsed.Resolve(map[string]string{"RIGHT_URL": "https://right.example", "VERSIONS": "perhaps", "N": "0", "EVERY": "1s", "GUARD": "on"}, map[string]string{"left": "l", "hook": "h", "right": "r"})
+	require.Len(t, fault.As(err).Details, 3)
 }
 
 // A value cannot change the structure of a file.

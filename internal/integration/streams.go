@@ -170,8 +170,9 @@ func (v value) deletes() Deletes {
 	read.Edited = body.take("edited").choice(EditedKeep, EditedDelete, EditedRecreate)
 	read.VerifyAfter = body.take("verify_after").duration(defaultVerifyAfter, 0)
 	guard := body.take("guard")
-	if text, ok := guard.literal(); ok {
-		if read.Guard.Off = text == "off"; !read.Guard.Off {
+	if _, single := guard.literal(); single {
+		text, ok := guard.scalar()
+		if read.Guard.Off = text == "off"; ok && !read.Guard.Off {
 			v.d.problem(guard, "must be {max, per} or off")
 		}
 	} else if limits := guard.object(); limits != nil {

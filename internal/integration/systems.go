@@ -105,7 +105,7 @@ func (d *decoder) capabilities(v value) Capabilities {
 }
 
 func (v value) span(fallback time.Duration) Span {
-	if text, ok := v.literal(); ok && text == "probe" {
+	if text, ok := v.scalar(); ok && text == "probe" {
 		return Span{Probe: true, Value: fallback}
 	}
 	return Span{Value: v.duration(fallback, 0)}

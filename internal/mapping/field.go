@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -185,10 +186,18 @@ func (f *Field) leftID(id any, refs Resolver) any {
 	if !ok {
 		return nil
 	}
-	if counterpart, found := refs(f.spec.Kind.Stream, record.Right, text); found {
+	if counterpart, found := f.counterpart(record.Right, text, refs); found {
 		return counterpart
 	}
 	return map[string]any{"right": text}
+}
+
+// counterpart asks the resolver; without one nothing is linked.
+func (f *Field) counterpart(from record.Side, id string, refs Resolver) (string, bool) {
+	if refs == nil || id == "" {
+		return "", false
+	}
+	return refs(f.spec.Kind.Stream, from, id)
 }
 
 // Convert returns what to write on the side opposite of from, by dotted path, so
@@ -259,7 +268,7 @@ func (f *Field) translate(from record.Side, raw any, refs Resolver) (any, error)
 	case f.spec.Kind.Name == record.KindRef:
 		return f.each(raw, func(one any) any {
 			text, _ := record.Canon(f.spec.Kind, one).(string)
-			counterpart, ok := refs(f.spec.Kind.Stream, from, text)
+			counterpart, ok := f.counterpart(from, text, refs)
 			if !ok {
 				failed = f.invalid(ErrNoCounterpart, "field %s points to a record of %s without a counterpart on the %s side",
 					f.Name(), f.spec.Kind.Stream, from.Other())
@@ -275,6 +284,10 @@ func normal(kind record.Kind, value any) any {
 	switch kind.Name {
 	case record.KindEmail, record.KindPhone, record.KindSet, record.KindDate, record.KindRef:
 		return record.Canon(kind, value)
+	case record.KindNumber:
+		if text, ok := record.Canon(kind, value).(string); ok {
+			return record.Plain(json.Number(text))
+		}
 	}
 	if text, ok := value.(string); ok {
 		return norm.NFC.String(text)

@@ -2,8 +2,11 @@ package mapping_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -65,6 +68,7 @@ func TestConvert(t *testing.T) {
 		{"expressions", withWrite("record", `value[0]`, `value[1] ?? ""`, set), record.Left, []any{"b", "a", "b"}, map[string]any{"r.one": "a", "r.two": "b"}},
 		{"expressions give blanks as null", withWrite("name", `trim(value)`, `""`, record.Kind{}), record.Left, " x ", map[string]any{"r.one": "x", "r.two": nil}},
 		{"expressions see numbers", withWrite("n", `value * 2`, `value + 0.5`, record.Kind{}), record.Left, json.Number("2"), map[string]any{"r.one": json.Number("4"), "r.two": json.Number("2.5")}},
+		{"expressions see numbers that are text", withWrite("n", `value * 2`, `value + 0.5`, record.Kind{Name: record.KindNumber}), record.Left, " 2.0 ", map[string]any{"r.one": json.Number("4"), "r.two": json.Number("2.5")}},
 		{"expressions never see a blank", withWrite("name", `value + "x"`, `value`, record.Kind{}), record.Left, "", map[string]any{"r.one": nil, "r.two": nil}},
 	}
 	for _, c := range cases {
@@ -173,6 +177,27 @@ func TestExpected(t *testing.T) {
 	want, err = field.Expected(record.Left, nil, map[string]any{"name": "x"})
 	require.NoError(t, err)
 	require.Equal(t, "x", want)
+}
+
+// Workers share one compiled mapping; the race detector is the judge.
+func TestConcurrentUse(t *testing.T) {
+	fields := []*mapping.Field{mustField(t, withWrite("n", `upper(value)`, `join(split(value, " "), "-")`, record.Kind{})),
+		mustField(t, twoWay("phone", record.Kind{Name: record.KindPhone, Region: "BR"}))}
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for _, field := range fields {
+				raw := fmt.Sprintf("(11) 98765-43%d0", i)
+				patch, err := field.Convert(record.Left, raw, linked)
+				assert.NoError(t, err)
+				_, err = field.Expected(record.Right, record.Fields{}, patch)
+				assert.NoError(t, err)
+				_, err = field.Canonical(record.Left, raw, linked)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestPaths(t *testing.T) {
