@@ -39,20 +39,32 @@ func (a *Runs) BeginRun(ctx context.Context, in BeginRunIn) (BeginRunOut, error)
 			}
 			return BeginRunOut{RunID: run.ID, WorkflowID: run.WorkflowID, Theirs: run.State != ledger.RunRunning, State: run.State}, nil
 		}
-		now, err := a.Store.Now(ctx)
-		if err != nil {
-			return BeginRunOut{}, err
-		}
-		run, joined, err := a.Store.StartRun(ctx, ledger.Run{
-			ID: a.NewID(), Key: in.Key, Kind: in.Kind, Stream: in.Stream, State: ledger.RunRunning,
-			StartedAt: now, Total: -1, WorkflowID: own,
-		})
+		run, joined, err := a.open(ctx, in, own)
 		if err != nil {
 			return BeginRunOut{}, err
 		}
 		// A run joined by its own workflow is this step tried again.
 		return BeginRunOut{RunID: run.ID, WorkflowID: run.WorkflowID, Theirs: joined && run.WorkflowID != own, State: run.State}, nil
 	})
+}
+
+// open opens a run for its own workflow. One that would have joined a run which
+// ended at that moment is opened anew.
+func (a *Runs) open(ctx context.Context, in BeginRunIn, workflowID string) (run ledger.Run, joined bool, err error) {
+	now, err := a.Store.Now(ctx)
+	if err != nil {
+		return ledger.Run{}, false, err
+	}
+	for range 3 {
+		run, joined, err = a.Store.StartRun(ctx, ledger.Run{
+			ID: a.NewID(), Key: in.Key, Kind: in.Kind, Stream: in.Stream, State: ledger.RunRunning,
+			StartedAt: now, Total: -1, WorkflowID: workflowID,
+		})
+		if !fault.Is(err, fault.Conflict) {
+			return run, joined, err
+		}
+	}
+	return run, joined, err
 }
 
 // OpenRunIn says what run to open.

@@ -14,68 +14,66 @@ import (
 // show writes what Temporal's UI tells about a connection.
 func (c *connection) show(ctx workflow.Context) {
 	s := c.status
-	var text strings.Builder
-	fmt.Fprintf(&text, "### Connection %s\n\n", c.in.Key)
+	text := fmt.Sprintf("### Connection %s\n\n", c.in.Key)
 	switch {
 	case s.Problem != "":
-		fmt.Fprintf(&text, "**The last drain failed:** %s\n\n", s.Problem)
+		text += fmt.Sprintf("**The last drain failed:** %s\n\n", s.Problem)
 	case s.Paused:
-		text.WriteString("**Paused.** Changes are kept until it is resumed.\n\n")
+		text += "**Paused.** Changes are kept until it is resumed.\n\n"
 	case s.Pending == 0:
-		text.WriteString("Nothing waits.\n\n")
+		text += "Nothing waits.\n\n"
 	case s.NextDue.IsZero():
-		fmt.Fprintf(&text, "%d changes wait.\n\n", s.Pending)
+		text += fmt.Sprintf("%d changes wait.\n\n", s.Pending)
 	default:
-		fmt.Fprintf(&text, "%d changes wait; the next is due at %s.\n\n", s.Pending, clock(s.NextDue))
+		text += fmt.Sprintf("%d changes wait; the next is due at %s.\n\n", s.Pending, clock(s.NextDue))
 	}
-	fmt.Fprintf(&text, "| drains | records done | tried again | conflicts opened | conflicts closed |\n|---|---|---|---|---|\n| %d | %d | %d | %d | %d |\n",
+	text += fmt.Sprintf("| drains | records done | tried again | conflicts opened | conflicts closed |\n|---|---|---|---|---|\n| %d | %d | %d | %d | %d |\n",
 		s.Drains, s.Done, s.Retried, s.ConflictsOpened, s.ConflictsClosed)
-	workflow.SetCurrentDetails(ctx, text.String())
+	workflow.SetCurrentDetails(ctx, text)
 }
 
 // show writes what Temporal's UI tells about a run.
 func (r *run) show(ctx workflow.Context) {
 	s := r.status
-	var text strings.Builder
-	fmt.Fprintf(&text, "### %s of %s\n\n", title(string(s.Kind)), streamName(s.Stream))
-	fmt.Fprintf(&text, "Connection %s, run %s: **%s**", r.in.Key, s.RunID, s.Phase)
+	text := fmt.Sprintf("### %s of %s\n\n", title(string(s.Kind)), streamName(s.Stream))
+	text += fmt.Sprintf("Connection %s, run %s: **%s**", r.in.Key, s.RunID, s.Phase)
 	if s.Passes > 1 {
-		fmt.Fprintf(&text, " (pass %d)", s.Passes)
+		text += fmt.Sprintf(" (pass %d)", s.Passes)
 	}
-	text.WriteString("\n\n")
+	text += "\n\n"
 	if s.Problem != "" {
-		fmt.Fprintf(&text, "**Waits:** %s; next try at %s.\n\n", s.Problem, clock(s.NextTry))
+		text += fmt.Sprintf("**Waits:** %s; next try at %s.\n\n", s.Problem, clock(s.NextTry))
 	}
 	if s.Total >= 0 {
-		fmt.Fprintf(&text, "%d of %d records done; %d changes wait.\n\n", s.Done, s.Total, s.Pending)
+		text += fmt.Sprintf("%d of %d records done; %d changes wait.\n\n", s.Done, s.Total, s.Pending)
 	} else {
-		fmt.Fprintf(&text, "%d records done; %d changes wait.\n\n", s.Done, s.Pending)
+		text += fmt.Sprintf("%d records done; %d changes wait.\n\n", s.Done, s.Pending)
 	}
 	c := s.Counts
-	text.WriteString("| read | created | updated | deleted | linked | unchanged | conflicts | parked | held |\n|---|---|---|---|---|---|---|---|---|\n")
-	fmt.Fprintf(&text, "| %d | %d | %d | %d | %d | %d | %d | %d | %d |\n",
+	text += "| read | created | updated | deleted | linked | unchanged | conflicts | parked | held |\n|---|---|---|---|---|---|---|---|---|\n"
+	text += fmt.Sprintf("| %d | %d | %d | %d | %d | %d | %d | %d | %d |\n",
 		c.Read, c.Created, c.Updated, c.Deleted, c.Linked, c.Unchanged, c.Conflicts, c.Parked, c.Held)
-	workflow.SetCurrentDetails(ctx, text.String())
+	workflow.SetCurrentDetails(ctx, text)
 }
 
 // show writes what Temporal's UI tells about a conflict.
 func (c *conflict) show(ctx workflow.Context) {
 	s := c.status
-	var text strings.Builder
+	text := ""
 	what := "field `" + s.Field + "`"
 	if s.Field == "" {
 		what = "a delete that met an edit"
 	}
-	fmt.Fprintf(&text, "### Conflict %s\n\nConnection %s, stream %s, %s of %s and %s: **%s**\n\n",
+	text += fmt.Sprintf("### Conflict %s\n\nConnection %s, stream %s, %s of %s and %s: **%s**\n\n",
 		c.in.ConflictID, c.in.Key, s.Stream, what, s.LeftRef, s.RightRef, s.State)
 	switch {
 	case s.State == ledger.ConflictOpen && s.Deadline.IsZero():
-		text.WriteString("It waits for a decision.\n\n")
+		text += "It waits for a decision.\n\n"
 	case s.State == ledger.ConflictOpen:
-		fmt.Fprintf(&text, "It waits for a decision until %s; then the fallback policy decides. Reminders sent: %d.\n\n", clock(s.Deadline), s.Reminders)
+		text += fmt.Sprintf("It waits for a decision until %s; then the fallback policy decides. Reminders sent: %d.\n\n", clock(s.Deadline), s.Reminders)
 	}
-	text.WriteString("The values are shown by the API and the console only.\n")
-	workflow.SetCurrentDetails(ctx, text.String())
+	text += "The values are shown by the API and the console only.\n"
+	workflow.SetCurrentDetails(ctx, text)
 }
 
 // show writes what Temporal's UI tells about an activation.

@@ -9,8 +9,13 @@ import (
 	"github.com/accord-sync/accord/workflows"
 )
 
-// waitEvery is the pause between two looks at a run that is waited for.
-const waitEvery = 200 * time.Millisecond
+const (
+	// waitEvery is the pause between two looks at a run that is waited for.
+	waitEvery = 200 * time.Millisecond
+	// startTries is how often a run is opened that would have joined one which
+	// ended at that moment.
+	startTries = 3
+)
 
 // StartRun opens a run over a stream, or (empty) all. A second one of its kind
 // and stream joins the running one, which then lists once more. The row comes
@@ -28,11 +33,16 @@ func (c *Control) StartRun(ctx context.Context, key ledger.Key, kind ledger.RunK
 	if err != nil {
 		return ledger.Run{}, false, err
 	}
-	id := c.NewID()
-	run, joined, err = c.Store.StartRun(ctx, ledger.Run{
-		ID: id, Key: key, Kind: kind, Stream: stream, State: ledger.RunRunning, StartedAt: now, Total: -1,
-		WorkflowID: workflows.RunID(key, kind, id),
-	})
+	for range startTries {
+		id := c.NewID()
+		run, joined, err = c.Store.StartRun(ctx, ledger.Run{
+			ID: id, Key: key, Kind: kind, Stream: stream, State: ledger.RunRunning, StartedAt: now, Total: -1,
+			WorkflowID: workflows.RunID(key, kind, id),
+		})
+		if !fault.Is(err, fault.Conflict) {
+			break
+		}
+	}
 	if err != nil {
 		return ledger.Run{}, false, err
 	}
