@@ -29,8 +29,8 @@ const (
 	maxLoopInput = 8 << 10
 	// maxInput bounds the record data that any expression may see, in bytes.
 	maxInput = 1 << 20
-	// maxText bounds what replace and join give, in bytes.
-	maxText = 64 << 10
+	// maxText bounds what +, replace and join give, in bytes; maxLoopText inside a loop.
+	maxText, maxLoopText = 1 << 20, 4 << 10
 	// memoryBudget is expr's own count of list elements made in one run.
 	memoryBudget = 100_000
 	// maxOutput is the number of values in a result.
@@ -108,10 +108,14 @@ func compile(source string) (*expression, error) {
 // options switches off what is impure (now) and what can grow without bound
 // (repeat, JSON and deep lists).
 func options(rules *rules) []expr.Option {
-	list := []expr.Option{
-		expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.MaxNodes(maxNodes), expr.Patch(rules),
-		expr.Function("replace", boundedReplace, new(func(string, string, string) string)),
-		expr.Function("join", boundedJoin, new(func([]any, string) string), new(func([]any) string), new(func([]string, string) string), new(func([]string) string)),
+	list := []expr.Option{expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.MaxNodes(maxNodes), expr.Patch(rules)}
+	for suffix, limit := range map[string]int{"": maxText, shortSuffix: maxLoopText} {
+		list = append(list,
+			expr.Function(addName+suffix, func(params ...any) (any, error) { return boundedAdd(limit, params) }),
+			expr.Function("replace"+suffix, func(params ...any) (any, error) { return boundedReplace(limit, params) },
+				new(func(string, string, string) string)),
+			expr.Function("join"+suffix, func(params ...any) (any, error) { return boundedJoin(limit, params) },
+				new(func([]any, string) string), new(func([]any) string), new(func([]string, string) string), new(func([]string) string)))
 	}
 	for _, name := range []string{"now", "repeat", "toJSON", "fromJSON", "flatten"} {
 		list = append(list, expr.DisableBuiltin(name))
@@ -257,34 +261,4 @@ func fromNative(v any, left *int) (any, error) {
 	default:
 		return value, nil
 	}
-}
-
-func boundedReplace(params ...any) (any, error) {
-	text, old, with := params[0].(string), params[1].(string), params[2].(string)
-	if len(text)+strings.Count(text, old)*len(with) > maxText {
-		return nil, errTooMuch
-	}
-	return strings.ReplaceAll(text, old, with), nil
-}
-
-func boundedJoin(params ...any) (any, error) {
-	glue := ""
-	if len(params) > 1 {
-		glue = params[1].(string)
-	}
-	elements, _ := record.Plain(params[0]).([]any)
-	var joined strings.Builder
-	for i, element := range elements {
-		text, ok := element.(string)
-		if !ok {
-			return nil, errors.New("join takes a list of texts")
-		}
-		if i > 0 {
-			joined.WriteString(glue)
-		}
-		if joined.WriteString(text); joined.Len() > maxText {
-			return nil, errTooMuch
-		}
-	}
-	return joined.String(), nil
 }

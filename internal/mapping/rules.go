@@ -13,6 +13,10 @@ import (
 // Without it a field named like a function (type, date, count) would be that function.
 const fieldMark = "\u2063"
 
+// addName is the function that stands for +, shortSuffix ends the functions that
+// run inside loops; neither can be written in an expression.
+const addName, shortSuffix = "\u2063+", "\u2063short"
+
 // rules walks an expression, collects the paths it reads and refuses what could
 // cost more than its length lets expect.
 type rules struct {
@@ -55,8 +59,11 @@ func (r *rules) Visit(node *ast.Node) {
 	case *ast.VariableDeclaratorNode:
 		r.refuse(n, "let is not available")
 	case *ast.BinaryNode:
-		if n.Operator == ".." {
+		switch n.Operator {
+		case "..":
 			r.refuse(n, "ranges are not available")
+		case "+":
+			ast.Patch(node, &ast.CallNode{Callee: &ast.IdentifierNode{Value: addName}, Arguments: []ast.Node{n.Left, n.Right}})
 		}
 	case *ast.PredicateNode:
 		r.loop(n)
@@ -129,10 +136,15 @@ type loopBody struct {
 // Visit implements ast.Visitor.
 func (b *loopBody) Visit(node *ast.Node) {
 	b.nodes++
-	switch (*node).(type) {
+	switch n := (*node).(type) {
 	case *ast.PredicateNode:
 		b.nested = true
 	case *ast.ArrayNode, *ast.MapNode:
 		b.builds = true
+	case *ast.IdentifierNode:
+		// Inside a loop the functions that make text are their short versions.
+		if n.Value == addName || n.Value == "replace" || n.Value == "join" {
+			n.Value += shortSuffix
+		}
 	}
 }
