@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 	scan mode = "s"
 )
 
-// tailSize is how many ids of a page's end are kept to see that pages join up.
+// tailSize is how many marks of a page's end are kept to see that pages join up.
 const tailSize = 5
 
 // place is where a listing stands. It is the cursor, so it holds times, page
@@ -42,7 +43,7 @@ type place struct {
 	// Page and Size as sent.
 	Page int `json:"p"`
 	Size int `json:"l"`
-	// Tail holds the last ids of the page before.
+	// Tail holds the marks of the last rows of the page before.
 	Tail []string `json:"t,omitempty"`
 	// Top is the newest time of a newestFirst pass, unix ms.
 	Top int64 `json:"h,omitempty"`
@@ -176,22 +177,26 @@ func (p place) honoured(rows []record.Record) (filter, order bool) {
 	return filter, order
 }
 
-// joins reports whether one of the rows was among the last of the page before.
+// joins reports whether one of the rows was among the last of the page before,
+// and was not edited since: an edited row stands elsewhere in the order.
 func (p place) joins(rows []record.Record) bool {
 	for _, row := range rows {
-		for _, id := range p.Tail {
-			if row.Ref.ID == id {
-				return true
-			}
+		if slices.Contains(p.Tail, mark(row)) {
+			return true
 		}
 	}
 	return false
 }
 
+// mark names a row in the state it was listed in.
+func mark(row record.Record) string {
+	return strconv.FormatInt(row.UpdatedAt.UnixMilli(), 36) + " " + row.Ref.ID
+}
+
 func tailOf(rows []record.Record) []string {
 	tail := make([]string, 0, tailSize)
 	for _, row := range rows[max(0, len(rows)-tailSize):] {
-		tail = append(tail, row.Ref.ID)
+		tail = append(tail, mark(row))
 	}
 	return tail
 }

@@ -30,9 +30,10 @@ const maxSame = 3
 //     page by page.
 //
 // Wherever a second page of one query is needed (many rows of one second, the
-// newest-first and page-by-page readings), it must contain one of the last rows
-// of the page before, else that page is read again, which gives the rows that
-// moved up meanwhile. Rows may repeat; none is left out.
+// newest-first and page-by-page readings), the two pages must be seen to join:
+// either rows only moved down and a last row of the page before appears again,
+// or the page before is read once more, which gives the rows that moved up
+// meanwhile. Rows may repeat; none is left out.
 func (c *client) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
 	object, err := c.object(request.Object)
 	if err != nil {
@@ -78,7 +79,10 @@ func (c *client) turn(ctx context.Context, object object, at place, got listed) 
 		at.Total = got.total + 1
 	}
 	page := connector.Page{Records: got.rows, Total: at.Total - 1, ServerTime: got.serverTime, Whole: at.whole()}
-	if at.Page > 1 && len(at.Tail) > 0 && !at.joins(got.rows) {
+	// In the orders that grow at their end rows only move up: there the page
+	// itself proves nothing, and the page before is always read again.
+	grows := at.Mode == byCreated || at.Mode == byUpdated
+	if at.Page > 1 && len(at.Tail) > 0 && (grows || !at.joins(got.rows)) {
 		before, err := c.page(ctx, object, at.query(at.Page-1))
 		if err != nil {
 			return connector.Page{}, err
@@ -230,7 +234,7 @@ func unpaged(at place, got listed) bool {
 // happens when a whole page of rows moved to the top; a server that ignores
 // `page` does it always.
 func repeats(at place, got listed) int {
-	if len(at.Tail) > 0 && len(got.rows) > 0 && got.rows[len(got.rows)-1].Ref.ID == at.Tail[len(at.Tail)-1] {
+	if len(at.Tail) > 0 && len(got.rows) > 0 && mark(got.rows[len(got.rows)-1]) == at.Tail[len(at.Tail)-1] {
 		return at.Same + 1
 	}
 	return 0

@@ -110,17 +110,25 @@ func FormGrant(client *http.Client, auth connector.Auth, title string, now func(
 }
 
 func formGrant(ctx context.Context, auth connector.Auth, refresh string, style oauth2.AuthStyle) (*oauth2.Token, error) {
+	var source oauth2.TokenSource
 	if refresh != "" {
 		config := oauth2.Config{ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,
 			Endpoint: oauth2.Endpoint{TokenURL: auth.TokenURL, AuthStyle: style}}
-		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refresh}).Token()
+		source = config.TokenSource(ctx, &oauth2.Token{RefreshToken: refresh})
+	} else {
+		config := clientcredentials.Config{ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,
+			TokenURL: auth.TokenURL, Scopes: auth.Scopes, AuthStyle: style}
+		if auth.Audience != "" {
+			config.EndpointParams = url.Values{"audience": {auth.Audience}}
+		}
+		source = config.TokenSource(ctx)
 	}
-	config := clientcredentials.Config{ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,
-		TokenURL: auth.TokenURL, Scopes: auth.Scopes, AuthStyle: style}
-	if auth.Audience != "" {
-		config.EndpointParams = url.Values{"audience": {auth.Audience}}
+	token, err := source.Token()
+	if err == nil && token.ExpiresIn == 0 && !token.Expiry.IsZero() {
+		// clientcredentials keeps the end only, by the machine's clock; ours may be another.
+		token.ExpiresIn = int64(time.Until(token.Expiry).Round(time.Second) / time.Second)
 	}
-	return config.Token(ctx)
+	return token, err
 }
 
 // badClient reports whether the endpoint did not recognise the client at all.

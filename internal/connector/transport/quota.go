@@ -179,10 +179,7 @@ func (q *LocalQuota) try(lane connector.Lane) time.Duration {
 	if pause := q.paused.Sub(now); pause > 0 {
 		return pause
 	}
-	if elapsed := now.Sub(q.filled).Seconds(); elapsed > 0 {
-		q.tokens = min(q.burst, q.tokens+elapsed*q.perSecond)
-	}
-	q.filled = now
+	q.fill(now)
 	need := 1.0
 	switch lane {
 	case connector.LanePoll:
@@ -197,6 +194,14 @@ func (q *LocalQuota) try(lane connector.Lane) time.Duration {
 	return max(time.Millisecond, time.Duration((need-q.tokens)/q.perSecond*float64(time.Second)))
 }
 
+// fill adds what has flowed in since the last look.
+func (q *LocalQuota) fill(now time.Time) {
+	if elapsed := now.Sub(q.filled).Seconds(); elapsed > 0 {
+		q.tokens = min(q.burst, q.tokens+elapsed*q.perSecond)
+	}
+	q.filled = now
+}
+
 // Observe lowers the bucket to what the vendor says remains, and pauses it
 // after a 429 or an empty plan.
 func (q *LocalQuota) Observe(_ context.Context, seen connector.QuotaSeen) {
@@ -208,6 +213,7 @@ func (q *LocalQuota) Observe(_ context.Context, seen connector.QuotaSeen) {
 	if !seen.Known {
 		return
 	}
+	q.fill(q.now())
 	q.tokens = min(q.tokens, float64(seen.Remaining))
 	if seen.Remaining == 0 && seen.ResetAt.After(q.paused) {
 		q.paused = seen.ResetAt
