@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+)
+
+func syncCommand(options Options) *cobra.Command {
+	var kind, stream string
+	var wait, asJSON bool
+	command := &cobra.Command{
+		Use:   "sync CONNECTION",
+		Short: "Start a run: look at what changed, or at everything",
+		Long: "Start a run on a connection, or join the one of its kind that is running.\n" +
+			"poll looks at what changed, compare at everything, backfill loads everything for the first time, replay tries parked records again.",
+		Args: exactArgs("CONNECTION"),
+		RunE: func(command *cobra.Command, args []string) error {
+			ctx := command.Context()
+			if err := checkKind(kind); err != nil {
+				return err
+			}
+			return options.onConnection(ctx, args[0], func(session *Session, connection ledger.Connection) error {
+				if connection.State == ledger.Draft || connection.State == ledger.Paused {
+					return fault.New(fault.Conflict, "connection %s is %s: activate or resume it first", connection.Connection, connection.State)
+				}
+				run, joined, err := session.Control.StartRun(ctx, connection.Key, ledger.RunKind(kind), stream)
+				if err != nil {
+					return err
+				}
+				return options.follow(ctx, command.OutOrStdout(), session, run, joined, wait, asJSON)
+			})
+		},
+	}
+	command.Flags().StringVar(&kind, "kind", "poll", "poll, backfill, compare or replay")
+	command.Flags().StringVar(&stream, "stream", "", "one stream only")
+	command.Flags().BoolVar(&wait, "wait", false, "wait for the end; exit code 0 only if it succeeded")
+	jsonFlag(command, &asJSON)
+	return command
+}
+
+func checkKind(kind string) error {
+	switch ledger.RunKind(kind) {
+	case ledger.RunPoll, ledger.RunBackfill, ledger.RunCompare, ledger.RunReplay:
+		return nil
+	}
+	return fault.New(fault.Usage, "--kind is poll, backfill, compare or replay, not %q", kind)
+}
+
+// follow tells of a run that was started, and waits for it if that is wanted.
+func (o Options) follow(ctx context.Context, out io.Writer, session *Session, run ledger.Run, joined, wait, asJSON bool) error {
+	if !asJSON {
+		word := "started"
+		if joined {
+			word = "joined"
+		}
+		fmt.Fprintf(out, "%s run %s (%s)\n", word, run.ID, run.Kind)
+	}
+	if wait {
+		var err error
+		progress := o.progress()
+		run, err = session.Control.WaitRun(ctx, run.ID, progress.show)
+		progress.end()
+		if err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		if err := printJSON(out, runRow(run)); err != nil {
+			return err
+		}
+	} else if wait {
+		printCounts(out, run)
+	}
+	if wait && run.State != ledger.RunSucceeded {
+		return fault.New(fault.Invalid, "run %s %s: %s", run.ID, run.State, orElse(run.Error, "the command runs tells more"))
+	}
+	return nil
+}
+
+func printCounts(out io.Writer, run ledger.Run) {
+	counts := run.Counts
+	fmt.Fprintf(out, "%s in %s: %d read, %d created, %d updated, %d deleted, %d linked, %d unchanged, %d conflicts, %d parked, %d held\n",
+		run.State, run.EndedAt.Sub(run.StartedAt).Round(time.Millisecond), counts.Read, counts.Created, counts.Updated,
+		counts.Deleted, counts.Linked, counts.Unchanged, counts.Conflicts, counts.Parked, counts.Held)
+}
+
+// progress shows how far a run is: a bar for a person, nothing for a script.
+type progress struct {
+	out io.Writer
+	bar *progressbar.ProgressBar
+}
+
+func (o Options) progress() *progress {
+	if !o.Terminal {
+		return &progress{}
+	}
+	return &progress{out: o.Err}
+}
+
+func (p *progress) show(run ledger.Run) {
+	if p.out == nil {
+		return
+	}
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(string(run.Kind)),
+			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	}
+	if run.Total > 0 && p.bar.GetMax64() != int64(run.Total) {
+		p.bar.ChangeMax64(int64(run.Total))
+	}
+	done := int64(run.Done)
+	if run.Total > 0 {
+		// A full bar would end itself before the run does.
+		done = min(done, int64(run.Total)-1)
+	}
+	_ = p.bar.Set64(max(done, 0)) // a bar that cannot be drawn changes nothing
+}
+
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
