@@ -84,45 +84,74 @@ func (s *Store) ClearNudge(ctx context.Context, key ledger.Key) error {
 	})
 }
 
+// pendingWhere narrows inbox rows to a filter; $1 and $2 are the connection.
+// Conditions are added only where they narrow, so that an index can be used; row
+// is the alias of the inbox.
+func pendingWhere(row string, key ledger.Key, filter ledger.PendingFilter) (string, []any) {
+	args := []any{key.Tenant, key.Connection}
+	where := row + "tenant_id = $1 AND " + row + "connection_id = $2"
+	if filter.SkipBackfill {
+		where += " AND " + row + "lane <= " + itoa(int(ledger.LanePoll))
+	}
+	if filter.RunID != "" {
+		args = append(args, filter.RunID)
+		where += " AND " + row + "run_id <> '' AND " + row + "run_id = $" + itoa(len(args))
+	}
+	if filter.Stream != "" {
+		args = append(args, filter.Stream)
+		where += " AND " + row + "stream = $" + itoa(len(args))
+	}
+	return where, args
+}
+
 // Pending implements ledger.Inbox. Untried counts the waiting changes without a
-// failed try. Intents are counted by run or stream like the changes.
+// failed try. Intents are counted by run and stream like the changes.
 func (s *Store) Pending(ctx context.Context, key ledger.Key, filter ledger.PendingFilter) (ledger.Pending, error) {
 	var p ledger.Pending
 	err := s.read(ctx, func(t *txn) error {
-		p = ledger.Pending{}
-		var next, claimed, oldest int64
-		if _, err := t.row(`SELECT COUNT(*),
-				COALESCE(SUM(CASE WHEN due_at <= $3 AND claimed_until <= $3 THEN 1 ELSE 0 END), 0),
-				COALESCE(SUM(CASE WHEN tries = 0 THEN 1 ELSE 0 END), 0),
-				COALESCE(MIN(CASE WHEN due_at > $3 AND claimed_until <= $3 THEN due_at END), 0),
-				COALESCE(MIN(CASE WHEN claimed_until > $3 AND claimed_until >= due_at THEN claimed_until
-					WHEN claimed_until > $3 THEN due_at END), 0),
-				COALESCE(MIN(first_at), 0)
-			FROM inbox WHERE tenant_id = $1 AND connection_id = $2`+runClause("$4")+` AND ($5 = '' OR stream = $5)`,
-			[]any{key.Tenant, key.Connection, t.now, filter.RunID, filter.Stream},
-			&p.Changes, &p.DueNow, &p.Untried, &next, &claimed, &oldest); err != nil {
+		var err error
+		if p, err = t.pendingChanges(key, filter); err != nil {
 			return err
 		}
-		if p.DueNow > 0 {
-			blocked, until, err := t.blocked(key, filter)
-			if err != nil {
-				return err
-			}
-			p.DueNow -= blocked
-			next = earliest(next, until)
-		}
-		p.NextDue, p.Oldest = timeOf(earliest(next, claimed)), timeOf(oldest)
-		_, err := t.row(`SELECT COUNT(*) FROM intents WHERE tenant_id = $1 AND connection_id = $2`+
-			runClause("$3")+` AND ($4 = '' OR stream = $4)`,
+		_, err = t.row(`SELECT COUNT(*) FROM intents WHERE tenant_id = $1 AND connection_id = $2
+				AND ($3 = '' OR run_id = $3) AND ($4 = '' OR stream = $4)`,
 			[]any{key.Tenant, key.Connection, filter.RunID, filter.Stream}, &p.Intents)
 		return err
 	})
 	return p, err
 }
 
-// runClause narrows to a run where the parameter is not empty.
-func runClause(parameter string) string {
-	return " AND (" + parameter + " = '' OR run_id = " + parameter + ")"
+// pendingChanges is Pending without the intents.
+func (t *txn) pendingChanges(key ledger.Key, filter ledger.PendingFilter) (ledger.Pending, error) {
+	var p ledger.Pending
+	var next, claimed, oldest int64
+	where, args := pendingWhere("", key, filter)
+	now := "$" + itoa(len(args)+1)
+	query := strings.ReplaceAll(`SELECT COUNT(*),
+			COALESCE(SUM(CASE WHEN due_at <= NOW AND claimed_until <= NOW THEN 1 ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN tries = 0 THEN 1 ELSE 0 END), 0),
+			COALESCE(MIN(CASE WHEN due_at > NOW AND claimed_until <= NOW THEN due_at END), 0),
+			COALESCE(MIN(CASE WHEN claimed_until > NOW AND claimed_until >= due_at THEN claimed_until
+				WHEN claimed_until > NOW THEN due_at END), 0)
+		FROM inbox WHERE `, "NOW", now) + where
+	if _, err := t.row(query, append(slices.Clone(args), t.now), &p.Changes, &p.DueNow, &p.Untried, &next, &claimed); err != nil {
+		return p, err
+	}
+	if p.Changes > 0 {
+		if _, err := t.row("SELECT first_at FROM inbox WHERE "+where+" ORDER BY first_at LIMIT 1", args, &oldest); err != nil {
+			return p, err
+		}
+	}
+	if p.DueNow > 0 {
+		blocked, until, err := t.blocked(key, filter)
+		if err != nil {
+			return p, err
+		}
+		p.DueNow -= blocked
+		next = earliest(next, until)
+	}
+	p.NextDue, p.Oldest = timeOf(earliest(next, claimed)), timeOf(oldest)
+	return p, nil
 }
 
 // earliest returns the smaller time that is set.
@@ -137,22 +166,23 @@ func earliest(a, b int64) int64 {
 // lease of the record or of its counterpart, and says when the first gets free.
 // It starts from the leases, of which there are few.
 func (t *txn) blocked(key ledger.Key, filter ledger.PendingFilter) (int, int64, error) {
-	const due = ` AND i.due_at <= $3 AND i.claimed_until <= $3 AND ($4 = '' OR i.run_id = $4) AND ($5 = '' OR i.stream = $5)`
-	const lease = ` FROM leases l `
-	const mine = ` WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.expires_at > $3 AND l.side `
+	where, args := pendingWhere("i.", key, filter)
+	args = append(args, t.now)
+	now := "$" + itoa(len(args))
+	where = " WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.expires_at > " + now +
+		" AND i.due_at <= " + now + " AND i.claimed_until <= " + now + " AND " + where
+	const columns = `SELECT i.side, i.object, i.record_id, i.stream, l.expires_at FROM leases l `
 	counterpart := func(held, other string) string {
-		return `SELECT i.side, i.object, i.record_id, i.stream, l.expires_at` + lease +
-			`JOIN links k ON k.tenant_id = l.tenant_id AND k.connection_id = l.connection_id AND k.` + held + `_id = l.record_id
+		return columns + `JOIN links k ON k.tenant_id = l.tenant_id AND k.connection_id = l.connection_id AND k.` + held + `_id = l.record_id
 				AND k.` + held + `_object = l.object AND k.state <> 'tombstone'
 			JOIN inbox i ON i.tenant_id = l.tenant_id AND i.connection_id = l.connection_id AND i.side = '` + other + `'
-				AND i.object = k.` + other + `_object AND i.record_id = k.` + other + `_id` + mine + `= '` + held + `'` + due
+				AND i.object = k.` + other + `_object AND i.record_id = k.` + other + `_id` + where + ` AND l.side = '` + held + `'`
 	}
-	query := `SELECT i.side, i.object, i.record_id, i.stream, l.expires_at` + lease +
-		`JOIN inbox i ON i.tenant_id = l.tenant_id AND i.connection_id = l.connection_id AND i.side = l.side
-			AND i.object = l.object AND i.record_id = l.record_id` + mine + `<> ''` + due +
+	query := columns + `JOIN inbox i ON i.tenant_id = l.tenant_id AND i.connection_id = l.connection_id AND i.side = l.side
+			AND i.object = l.object AND i.record_id = l.record_id` + where + ` AND l.side <> ''` +
 		" UNION ALL " + counterpart("left", "right") + " UNION ALL " + counterpart("right", "left")
 	until := map[string]int64{}
-	err := t.rows(query, []any{key.Tenant, key.Connection, t.now, filter.RunID, filter.Stream}, func(scan func(...any) error) error {
+	err := t.rows(query, args, func(scan func(...any) error) error {
 		var ref record.Ref
 		var stream string
 		var expires int64

@@ -180,7 +180,7 @@ func (l *loading) conflicts(linkIDs []string) error {
 
 func (l *loading) held(linkIDs []string) error {
 	in, args := inList([]any{nil, nil}, linkIDs)
-	found, err := l.t.selectHeld(l.key, "state IN ('held', 'approved') AND link_id IN "+in+" ORDER BY since, id", args[2:]...)
+	found, err := l.t.selectHeld(l.key, "state IN ('held', 'approved', 'rejected') AND link_id IN "+in+" ORDER BY since, id", args[2:]...)
 	for _, held := range found {
 		state := l.byLink[held.LinkID]
 		state.Held = append(state.Held, held)
@@ -188,7 +188,7 @@ func (l *loading) held(linkIDs []string) error {
 	return err
 }
 
-// deadLetters finds the open ones of the records and of their counterparts.
+// deadLetters finds the open and replayed ones of the records and of their counterparts.
 func (l *loading) deadLetters(ids []string) error {
 	find := func(side record.Side, ids []string, states map[string]*ledger.State) error {
 		if len(ids) == 0 {
@@ -196,7 +196,7 @@ func (l *loading) deadLetters(ids []string) error {
 		}
 		// The key takes $1 and $2.
 		in, args := inList([]any{nil, nil, l.stream, string(side)}, ids)
-		found, err := l.t.selectDeadLetters(l.key, "stream = $3 AND side = $4 AND state = 'open' AND record_id IN "+in+" ORDER BY first_at, id", args[2:]...)
+		found, err := l.t.selectDeadLetters(l.key, "stream = $3 AND side = $4 AND state IN ('open', 'replayed') AND record_id IN "+in+" ORDER BY first_at, id", args[2:]...)
 		for _, letter := range found {
 			state := states[letter.Ref.ID]
 			state.DeadLetters = append(state.DeadLetters, letter)
