@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -19,18 +20,18 @@ import (
 // *fault.Error. A drain never fails because of a record or a side.
 type Engine interface {
 	// Drain works on due changes of a connection.
-	Drain(ctx context.Context, key ledger.Key, request DrainRequest) (DrainResult, error)
+	Drain(ctx context.Context, key ledger.Key, request engine.DrainRequest) (engine.DrainResult, error)
 	// ListStep reads some pages of a run; it goes on where the ledger says.
-	ListStep(ctx context.Context, key ledger.Key, request ListRequest) (ListResult, error)
+	ListStep(ctx context.Context, key ledger.Key, request engine.ListRequest) (engine.ListResult, error)
 	// Poll does one due poll of a stream and schedules the next.
-	Poll(ctx context.Context, key ledger.Key, stream string) (PollResult, error)
+	Poll(ctx context.Context, key ledger.Key, stream string) (engine.PollResult, error)
 	// Decide stores an operator's decision on a conflict and enqueues the
 	// record. fault.Conflict: the values moved since they were seen.
-	Decide(ctx context.Context, key ledger.Key, conflictID string, decision ledger.Decision, seen *SeenPrints) error
+	Decide(ctx context.Context, key ledger.Key, conflictID string, decision ledger.Decision, seen *engine.SeenPrints) error
 	// Fallback decides a conflict past its deadline; closed: it is open no more.
 	Fallback(ctx context.Context, key ledger.Key, conflictID string) (closed bool, err error)
 	// CheckSystems tries tokens, scopes and objects of both sides.
-	CheckSystems(ctx context.Context, key ledger.Key) (CheckResult, error)
+	CheckSystems(ctx context.Context, key ledger.Key) (engine.CheckResult, error)
 	// ProbeSystems finds out what the servers can do and stores it.
 	ProbeSystems(ctx context.Context, key ledger.Key) error
 	// EnsureWebhooks registers or switches on the webhooks at the urls given.
@@ -39,7 +40,11 @@ type Engine interface {
 	RemoveWebhooks(ctx context.Context, key ledger.Key) error
 	// ScheduleStreams makes every stream's first poll due.
 	ScheduleStreams(ctx context.Context, key ledger.Key) error
+	// Installed is the working form of a connection at its present version.
+	Installed(ctx context.Context, key ledger.Key) (*engine.Installed, error)
 }
+
+var _ Engine = (*engine.Engine)(nil)
 
 // Orchestrator is what activities ask of Temporal; control.Control is the real
 // one. All methods are idempotent. Errors are *fault.Error.
@@ -76,8 +81,6 @@ type Options struct {
 	Engine       Engine
 	Store        ledger.Store
 	Orchestrator Orchestrator
-	// Plans reads the compare plans out of a connection's integration.
-	Plans func(ctx context.Context, connection ledger.Connection) ([]ComparePlan, error)
 	// WebhookURLs answers where a connection's webhooks reach us; nil or an
 	// empty map: nowhere, connections poll only.
 	WebhookURLs func(key ledger.Key) map[record.Side]string

@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -75,9 +76,9 @@ func (a *Conflicts) Decide(ctx context.Context, in DecideIn) (None, error) {
 		if err != nil {
 			return None{}, err
 		}
-		var seen *SeenPrints
+		var seen *engine.SeenPrints
 		if proposal.Seen != nil {
-			seen = &SeenPrints{Left: record.Fingerprint(proposal.Seen.Left), Right: record.Fingerprint(proposal.Seen.Right)}
+			seen = &engine.SeenPrints{Left: record.Fingerprint(proposal.Seen.Left), Right: record.Fingerprint(proposal.Seen.Right)}
 		}
 		if err := a.Engine.Decide(ctx, in.Key, in.ConflictID, proposal.Decision, seen); err != nil {
 			return None{}, err

@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -110,10 +111,11 @@ func (a *Inbox) runDrained(in DrainIn, out DrainOut) bool {
 		len(out.Opened) >= manyIDs || len(out.Closed) >= manyIDs
 }
 
-func (a *Inbox) request(ctx context.Context, in DrainIn, stay time.Duration, note func(int)) DrainRequest {
-	return DrainRequest{
+func (a *Inbox) request(ctx context.Context, in DrainIn, stay time.Duration, note func(int)) engine.DrainRequest {
+	return engine.DrainRequest{
 		Shard: in.Shard, Shards: in.Shards, RunID: in.RunID,
 		For: max(stay, look), Stop: activity.GetWorkerStopChannel(ctx), Beat: note,
+		WorkflowID: activity.GetInfo(ctx).WorkflowExecution.ID,
 	}
 }
 
@@ -141,7 +143,7 @@ func (a *Inbox) setProgress(ctx context.Context, out *DrainOut, runID string) er
 }
 
 // add sums what was done and keeps the newest of what is left.
-func (o *DrainOut) add(result DrainResult) {
+func (o *DrainOut) add(result engine.DrainResult) {
 	o.Claimed += result.Claimed
 	o.Done += result.Done
 	o.Retried += result.Retried

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -89,20 +90,29 @@ type SchedulesOut struct{ Compares int }
 // integration asks for.
 func (a *Lifecycle) PutSchedules(ctx context.Context, in KeyIn) (SchedulesOut, error) {
 	return single(ctx, a.Log, func() (SchedulesOut, error) {
-		connection, err := a.Store.Connection(ctx, in.Key)
+		installed, err := a.Engine.Installed(ctx, in.Key)
 		if err != nil {
 			return SchedulesOut{}, err
 		}
-		plans, err := a.Plans(ctx, connection)
-		if err != nil {
-			return SchedulesOut{}, err
-		}
+		plans := comparePlans(installed)
 		streams, err := a.Store.StreamStates(ctx, in.Key)
 		if err != nil {
 			return SchedulesOut{}, err
 		}
 		return SchedulesOut{Compares: len(plans)}, a.Orchestrator.PutSchedules(ctx, in.Key, plans, goneStreams(streams, plans))
 	})
+}
+
+// comparePlans reads when each stream is compared.
+func comparePlans(installed *engine.Installed) []ComparePlan {
+	var plans []ComparePlan
+	for _, stream := range installed.Streams {
+		compare := stream.Spec.Compare
+		if compare.Every > 0 || compare.Cron != "" {
+			plans = append(plans, ComparePlan{Stream: stream.Spec.Name, Every: compare.Every, Cron: compare.Cron, TimeZone: compare.TimeZone})
+		}
+	}
+	return plans
 }
 
 // RemoveSchedules removes the Temporal schedules of a connection.

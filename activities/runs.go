@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
@@ -107,8 +108,9 @@ type ListStepOut struct {
 	Finished       bool
 	Read, Enqueued int
 	Paused         bool
-	// Wait is how long a side asks to wait; zero: not at all.
+	// Wait is how long a side asks to wait, zero: not at all; Code is why.
 	Wait time.Duration
+	Code fault.Code
 	Run  RunProgress
 }
 
@@ -118,14 +120,14 @@ func (a *Runs) ListStep(ctx context.Context, in ListStepIn) (ListStepOut, error)
 	return many(ctx, a.Log, func() (ListStepOut, error) {
 		note, stop := beating(ctx)
 		defer stop()
-		result, err := a.Engine.ListStep(ctx, in.Key, ListRequest{
+		result, err := a.Engine.ListStep(ctx, in.Key, engine.ListRequest{
 			RunID: in.RunID, Kind: in.Kind, Stream: in.Stream, For: in.For,
 			Stop: activity.GetWorkerStopChannel(ctx), Beat: note,
 		})
 		if err != nil {
 			return ListStepOut{}, err
 		}
-		out := ListStepOut{Finished: result.Finished, Read: result.Read, Enqueued: result.Enqueued, Paused: result.Paused}
+		out := ListStepOut{Finished: result.Finished, Read: result.Read, Enqueued: result.Enqueued, Paused: result.Paused, Code: fault.Code(result.Code)}
 		if result.Enqueued > 0 {
 			a.nudge(ctx, in.Key)
 		}

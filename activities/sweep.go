@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
@@ -159,7 +160,7 @@ func (s *sweep) startPoll(ctx context.Context, poll ledger.DuePoll) {
 }
 
 // poll keeps a defect in one connection away from all others.
-func (s *sweep) poll(ctx context.Context, poll ledger.DuePoll) (result PollResult, err error) {
+func (s *sweep) poll(ctx context.Context, poll ledger.DuePoll) (result engine.PollResult, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fault.New(fault.Internal, "a poll panicked with %T; please report this", cause)

@@ -1,7 +1,7 @@
 package workflows
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -204,7 +204,10 @@ func describe(problems []activities.SideProblem, err error) (text string, hopele
 		if text != "" {
 			text += "; "
 		}
-		text += fmt.Sprintf("%s: %s", problem.Side, problem.Reason)
+		if !strings.HasPrefix(problem.Reason, string(problem.Side)) {
+			text += string(problem.Side) + ": "
+		}
+		text += problem.Reason
 		hopeless = hopeless || !fault.Retryable(problem.Code) || problem.Code == fault.Auth || problem.Code == fault.Forbidden
 	}
 	return text, hopeless

@@ -90,9 +90,9 @@ type connection struct {
 	status  ConnectionStatus
 	// shards is how many drains go side by side next.
 	shards int
-	// idle and failed are the last pauses of a loop that found nothing it could
-	// do, or that failed; zero after success.
-	idle, failed time.Duration
+	// idle, failed and paused are the last pauses of a loop that found nothing it
+	// could do, that failed, or whose connection is not active; zero otherwise.
+	idle, failed, paused time.Duration
 }
 
 // next is what to do after a drain: rest 0 waits for a signal alone.
@@ -129,13 +129,18 @@ func (c *connection) work(ctx workflow.Context) (next, error) {
 }
 
 // drain runs one drain, or one per shard side by side when the backlog is big.
-// The outs of those that went well come with the first error.
 func (c *connection) drain(ctx workflow.Context) ([]activities.DrainOut, error) {
+	in := activities.DrainIn{Key: c.in.Key, Shards: c.shards, For: drainFor}
+	return drainAll(ctx, c.in.Tuning, in, "reconcile due changes")
+}
+
+// drainAll runs a drain for each shard side by side. The outs of those that
+// went well come with the first error.
+func drainAll(ctx workflow.Context, tuning Tuning, in activities.DrainIn, summary string) ([]activities.DrainOut, error) {
 	var inbox *activities.Inbox
-	draining := with(ctx, c.in.Tuning, drainStep, "reconcile due changes")
-	drains := make([]workflow.Future, 0, c.shards)
-	for shard := range c.shards {
-		in := activities.DrainIn{Key: c.in.Key, Shard: shard, Shards: c.shards, For: drainFor}
+	draining := with(ctx, tuning, drainStep, summary)
+	drains := make([]workflow.Future, 0, in.Shards)
+	for in.Shard = range in.Shards {
 		drains = append(drains, workflow.ExecuteActivity(draining, inbox.Drain, in))
 	}
 	var outs []activities.DrainOut
@@ -172,34 +177,43 @@ func (c *connection) plan(ctx workflow.Context, outs []activities.DrainOut, err 
 	all := sum(outs)
 	c.status.Paused, c.status.Pending = all.Paused, all.Pending
 	c.shards = 1
-	switch {
-	case all.Paused:
-		return next{rest: pausedLook}
-	case all.Claimed > 0:
+	if all.Paused {
+		c.paused = max(grow(c.paused, pausedLook), firstPaused)
+		return next{rest: c.paused}
+	}
+	c.paused = 0
+	if all.Claimed > 0 {
 		c.idle = 0
-	default:
+	} else {
 		c.idle = max(grow(c.idle, mostRest), leastRest)
 	}
-	if all.Backlog > 0 {
-		if all.Backlog > bigBacklog {
-			c.shards = drainShards
-		}
-		return next{rest: max(c.idle, leastRest)}
+	if all.Backlog > bigBacklog {
+		c.shards = drainShards
 	}
-	if !all.Waiting {
+	if all.Backlog > 0 && all.Claimed > 0 {
+		return next{rest: leastRest}
+	}
+	if all.Backlog == 0 && !all.Waiting {
 		c.idle = 0
 		return next{}
 	}
-	c.status.NextDue = workflow.Now(ctx).Add(all.Wait)
-	return next{rest: max(all.Wait, c.idle, leastRest)}
+	rest := max(all.Wait, c.idle, leastRest)
+	c.status.NextDue = workflow.Now(ctx).Add(rest)
+	return next{rest: rest}
 }
 
-// sum adds up what shards left behind.
+// sum adds up what shards did. What is left they count for all of them.
 func sum(outs []activities.DrainOut) activities.DrainOut {
 	var all activities.DrainOut
 	for _, out := range outs {
 		all.Claimed += out.Claimed
-		all.Backlog += out.Backlog
+		all.Untried = max(all.Untried, out.Untried)
+		all.Opened = append(all.Opened, out.Opened...)
+		all.Closed = append(all.Closed, out.Closed...)
+		if out.Run.Done >= all.Run.Done {
+			all.Run = out.Run
+		}
+		all.Backlog = max(all.Backlog, out.Backlog)
 		all.Pending = max(all.Pending, out.Pending)
 		all.Paused = all.Paused || out.Paused
 		if out.Waiting && (!all.Waiting || out.Wait < all.Wait) {

@@ -121,14 +121,14 @@ func TestConnectionWaitsWhilePausedAndGoesOn(t *testing.T) {
 		require.True(t, query[ConnectionStatus](t, env, StatusQuery).Paused)
 		env.UpdateWorkflow(ResumeUpdate, "u1", &resumed)
 		env.SignalWorkflow(ChangesSignal, nil)
-	}, 70*time.Second)
+	}, 1500*time.Millisecond)
 	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ChangesSignal, nil) }, time.Hour)
 	env.ExecuteWorkflow(Connection, ConnectionInput{Key: testKey()})
 	require.NoError(t, env.GetWorkflowError())
 	require.NoError(t, resumed.err)
 	require.True(t, resumed.accepted)
-	require.Equal(t, pausedLook, d.at[1].Sub(d.at[0]).Round(time.Second))
-	require.Equal(t, 10*time.Second, d.at[2].Sub(d.at[1]).Round(time.Second))
+	require.Equal(t, firstPaused, d.at[1].Sub(d.at[0]).Round(time.Second), "a worker may know the old state for a moment")
+	require.Equal(t, 500*time.Millisecond, d.at[2].Sub(d.at[1]).Round(100*time.Millisecond))
 }
 
 func TestConnectionOpensAndEndsConflicts(t *testing.T) {

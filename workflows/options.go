@@ -32,8 +32,10 @@ const (
 	leastRest = 50 * time.Millisecond
 	// mostRest is the longest pause of a loop that finds nothing it may do now.
 	mostRest = 5 * time.Second
-	// pausedLook is how often a paused connection or run looks by itself.
-	pausedLook = time.Minute
+	// pausedLook is how often a paused connection or run looks by itself; the
+	// first looks come sooner, since workers keep a state for a moment.
+	pausedLook  = time.Minute
+	firstPaused = time.Second
 	// failedRest and mostFailedRest are the first and the longest pause after
 	// work failed for a reason that only time or a person mends.
 	failedRest     = time.Second

@@ -84,8 +84,9 @@ type run struct {
 	in      RunInput
 	resumed workflow.ReceiveChannel
 	status  RunStatus
-	// pause is the last pause after a failure or without progress; zero after progress.
-	pause time.Duration
+	// pause is the last pause after a failure or without progress, paused that
+	// of a connection which is not active; zero after progress.
+	pause, paused time.Duration
 }
 
 func newRun(ctx workflow.Context, in RunInput) (*run, error) {
@@ -136,8 +137,9 @@ type outcome struct {
 	// wait is the pause before the next step; zero: none. most bounds how far
 	// pauses without progress grow.
 	wait, most time.Duration
-	// progress: something was done.
+	// progress: something was done. problem says for people why it waits.
 	progress bool
+	problem  string
 }
 
 // repeat does steps of a phase until it is finished. Failures that only time or
@@ -152,7 +154,7 @@ func (r *run) repeat(ctx workflow.Context, do func(workflow.Context) (outcome, e
 			return err
 		}
 		if err == nil && result.finished {
-			r.status.Problem, r.pause = "", 0
+			r.status.Problem, r.pause, r.paused = "", 0, 0
 			r.show(ctx)
 			return nil
 		}
@@ -169,14 +171,18 @@ func (r *run) repeat(ctx workflow.Context, do func(workflow.Context) (outcome, e
 // rest waits as long as the outcome asks for, or longer if nothing moves.
 func (r *run) rest(ctx workflow.Context, result outcome, failed error) error {
 	wait := result.wait
-	r.status.Problem = ""
+	r.status.Problem = result.problem
+	if !result.paused {
+		r.paused = 0
+	}
 	switch {
 	case failed != nil:
 		r.pause = max(grow(r.pause, mostFailedRest), failedRest)
 		wait = r.pause
 		r.status.Problem = reasonOf(failed)
 	case result.paused:
-		wait = pausedLook
+		r.paused = max(grow(r.paused, pausedLook), firstPaused)
+		wait = r.paused
 	case result.progress:
 		r.pause = 0
 	default:
@@ -213,17 +219,22 @@ func (r *run) list(ctx workflow.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	r.progress(out.Run)
-	return outcome{finished: out.Finished, paused: out.Paused, wait: out.Wait, most: mostRest, progress: out.Read > 0}, nil
+	r.status.Pending += out.Enqueued
+	result := outcome{finished: out.Finished, paused: out.Paused, wait: out.Wait, most: mostRest, progress: out.Read > 0}
+	if out.Code != "" {
+		result.problem = "a system answers with " + string(out.Code)
+	}
+	if out.Code == fault.Auth || out.Code == fault.Forbidden {
+		result.most = mostFailedRest
+	}
+	return result, nil
 }
 
 // drain works on what this run found. A poll is done once each record was
 // tried; all other runs once nothing is left.
 func (r *run) drain(ctx workflow.Context) (outcome, error) {
-	var inbox *activities.Inbox
-	var out activities.DrainOut
 	untried := r.in.Kind == ledger.RunPoll
-	in := activities.DrainIn{Key: r.in.Key, RunID: r.in.RunID, UntriedOnly: untried, For: drainFor}
-	err := workflow.ExecuteActivity(with(ctx, r.in.Tuning, drainStep, "reconcile what was found"), inbox.Drain, in).Get(ctx, &out)
+	out, err := r.drainShards(ctx, untried)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -241,13 +252,26 @@ func (r *run) drain(ctx workflow.Context) (outcome, error) {
 	if result.paused {
 		result.finished = false
 	}
-	if out.Waiting && out.Backlog == 0 {
-		// The connection's drains work on these rows too, so a look before the
-		// time is worth it, but ever more rarely.
+	if out.Waiting && out.Wait > 0 {
+		// Other drains work on these rows too, so a look before the time is worth
+		// it, but ever more rarely.
 		result.most = min(max(out.Wait, mostRest), time.Minute)
 		result.wait = min(out.Wait, leastRest)
 	}
 	return result, nil
+}
+
+// drainShards runs one drain, or one per shard side by side when much waits.
+func (r *run) drainShards(ctx workflow.Context, untriedOnly bool) (activities.DrainOut, error) {
+	in := activities.DrainIn{Key: r.in.Key, Shards: 1, RunID: r.in.RunID, UntriedOnly: untriedOnly, For: drainFor}
+	if r.status.Pending > bigBacklog {
+		in.Shards = drainShards
+	}
+	outs, err := drainAll(ctx, r.in.Tuning, in, "reconcile what was found")
+	if err != nil {
+		return activities.DrainOut{}, err
+	}
+	return sum(outs), nil
 }
 
 func (r *run) progress(progress activities.RunProgress) {

@@ -113,12 +113,12 @@ func TestRunPausedInTheMiddleGoesOnWhenTold(t *testing.T) {
 	env.RegisterDelayedCallback(func() {
 		require.Equal(t, PhasePaused, query[RunStatus](t, env, ProgressQuery).Phase)
 		env.SignalWorkflow(ResumedSignal, nil)
-	}, 75*time.Second)
+	}, 1500*time.Millisecond)
 	env.ExecuteWorkflow(Run, backfill())
 	require.NoError(t, env.GetWorkflowError())
-	require.Equal(t, pausedLook, at[2].Sub(at[1]).Round(time.Second), "it looks by itself")
-	require.Equal(t, 15*time.Second, at[3].Sub(at[2]).Round(time.Second), "and at once when told")
-	require.Equal(t, pausedLook, d.at[1].Sub(d.at[0]).Round(time.Second), "a paused connection has nothing pending, yet the run is not over")
+	require.Equal(t, firstPaused, at[2].Sub(at[1]).Round(time.Second), "it looks by itself")
+	require.Equal(t, 500*time.Millisecond, at[3].Sub(at[2]).Round(100*time.Millisecond), "and at once when told")
+	require.Equal(t, firstPaused, d.at[1].Sub(d.at[0]).Round(time.Second), "a paused connection has nothing pending, yet the run is not over")
 }
 
 func TestPollRunEndsOnceEachRecordWasTried(t *testing.T) {
