@@ -58,6 +58,44 @@ func (i *Installed) Stream(name string) (Stream, bool) {
 	return Stream{}, false
 }
 
+// referred reports whether fields of other streams point to records of this one.
+func (i *Installed) referred(name string) bool {
+	for _, stream := range i.Streams {
+		for _, field := range stream.Mapping.Fields() {
+			if field.Kind().Name == record.KindRef && field.Kind().Stream == name && stream.Spec.Name != name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dependenciesFirst orders the streams so that each comes after those that its
+// references point to. A circle keeps the order of the file.
+func (i *Installed) dependenciesFirst() []Stream {
+	var ordered []Stream
+	placed := map[string]bool{}
+	var place func(stream Stream, depth int)
+	place = func(stream Stream, depth int) {
+		if placed[stream.Spec.Name] || depth > len(i.Streams) {
+			return
+		}
+		for _, field := range stream.Mapping.Fields() {
+			if needed, ok := i.Stream(field.Kind().Stream); ok && field.Kind().Name == record.KindRef && needed.Spec.Name != stream.Spec.Name {
+				place(needed, depth+1)
+			}
+		}
+		if !placed[stream.Spec.Name] {
+			placed[stream.Spec.Name] = true
+			ordered = append(ordered, stream)
+		}
+	}
+	for _, stream := range i.Streams {
+		place(stream, 0)
+	}
+	return ordered
+}
+
 // Options make an Engine. All fields but Tracer are required.
 type Options struct {
 	Store ledger.Store

@@ -59,7 +59,7 @@ func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListReque
 		return ListResult{Paused: true}, nil
 	}
 	l := &lister{engine: e, in: in, request: request, end: e.options.Now().Add(stay(request.For))}
-	for _, stream := range in.Streams {
+	for _, stream := range in.dependenciesFirst() {
 		if request.Stream != "" && stream.Spec.Name != request.Stream {
 			continue
 		}
@@ -132,7 +132,35 @@ func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
 			}
 		}
 	}
-	return true, l.engine.listed(ctx, l.in.Key, stream, l.request.Kind)
+	if err := l.engine.listed(ctx, l.in.Key, stream, l.request.Kind); err != nil {
+		return false, err
+	}
+	return l.linkedFirst(ctx, stream)
+}
+
+// linkedFirst works on the rows of a stream that others refer to before those
+// are listed, so that their references can be translated.
+func (l *lister) linkedFirst(ctx context.Context, stream Stream) (bool, error) {
+	if !l.in.referred(stream.Spec.Name) {
+		return true, nil
+	}
+	for {
+		waiting, err := l.engine.options.Store.Pending(ctx, l.in.Key, ledger.PendingFilter{RunID: l.request.RunID, Stream: stream.Spec.Name})
+		if err != nil || waiting.Untried == 0 {
+			return err == nil, err
+		}
+		if l.over(ctx) {
+			return false, nil
+		}
+		drained, err := l.engine.Drain(ctx, l.in.Key, DrainRequest{RunID: l.request.RunID, For: l.end.Sub(l.engine.options.Now()), Stop: l.request.Stop})
+		if err != nil || drained.Paused {
+			return false, err
+		}
+		if drained.Backlog == 0 && drained.Untried > 0 {
+			l.result.RetryAt = drained.NextDue
+			return false, nil
+		}
+	}
 }
 
 // side lists one side. Its cursor lies under the run's id, so that a resumed

@@ -169,14 +169,27 @@ func (p *pass) taken(ctx context.Context, source view, other view, link ledger.L
 // waitForSearch puts off a create on a server whose search may not show yet
 // what a user has just made there.
 func (p *pass) waitForSearch(source view) error {
-	lag := p.in.Connector(source.record.Ref.Side.Other()).Capabilities().SearchLag
-	if lag <= 0 || !p.stream.writes(source.record.Ref.Side.Other()) {
+	side := source.record.Ref.Side.Other()
+	lag := p.in.Connector(side).Capabilities().SearchLag
+	if lag <= 0 || !p.stream.writes(side) || p.keptUnique(side) {
 		return nil
 	}
 	if wait := p.work.FirstAt.Add(lag).Sub(p.engine.options.Now()); wait > 0 {
 		return later(wait, "the other side's search lags behind")
 	}
 	return nil
+}
+
+// keptUnique reports whether the server itself refuses a second record with the
+// same key, so that nothing depends on its search.
+func (p *pass) keptUnique(side record.Side) bool {
+	unique := p.in.Connector(side).Capabilities().Unique
+	for _, field := range p.stream.Mapping.Match() {
+		if path, ok := field.Path(side); ok && slices.Contains(unique, path) {
+			return true
+		}
+	}
+	return false
 }
 
 // candidates reads the records of a side that carry the source's key: those the

@@ -142,9 +142,9 @@ type State struct {
 	Intents []Intent
 	// Conflicts open or decided on the link.
 	Conflicts []Conflict
-	// DeadLetters open on the ref or its counterpart.
+	// DeadLetters open or replayed (under way) on the ref or its counterpart.
 	DeadLetters []DeadLetter
-	// Held operations of the link that wait or are approved.
+	// Held operations of the link that wait, are approved or were rejected.
 	Held []Held
 }
 

@@ -1,0 +1,332 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/app"
+	"github.com/accord-sync/accord/internal/engine"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/ledger/sqlstore"
+	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox"
+	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
+)
+
+// tb is what testing.T and rapid.T share.
+type tb interface {
+	require.TestingT
+	Helper()
+	Logf(format string, args ...any)
+}
+
+// clock is the one clock of a bench; tests move it instead of sleeping.
+type clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset)
+}
+
+func (c *clock) advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += by
+}
+
+// bench is the real engine on a real store between the two sandboxes.
+type bench struct {
+	t       tb
+	ctx     context.Context
+	clock   *clock
+	key     ledger.Key
+	store   *sqlstore.Store
+	engine  *engine.Engine
+	left    *sandboxclient.Client
+	right   *sandboxclient.Client
+	crash   func(step string) error
+	close   []func()
+	nextID  int
+	dir     string
+	options engine.Options
+}
+
+type setup struct {
+	variables map[string]string
+	edit      func(yaml string) string
+}
+
+func newBench(t tb, dir string, with setup) *bench {
+	b := &bench{t: t, ctx: context.Background(), clock: &clock{}, key: ledger.Key{Tenant: "default", Connection: "cn_test"}, dir: dir}
+	box := sandbox.New(sandbox.Options{Now: b.clock.now, TimeScale: 1000})
+	leftServer, rightServer := httptest.NewServer(box.SalesOS), httptest.NewServer(box.Acme)
+	b.close = append(b.close, leftServer.Close, rightServer.Close, box.Close)
+	b.left, b.right = sandboxclient.New(leftServer.URL), sandboxclient.New(rightServer.URL)
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	if os.Getenv("ACCORD_TEST_LOG") != "" {
+		log.SetOutput(os.Stderr)
+		log.SetLevel(logrus.DebugLevel)
+	}
+	store, err := sqlstore.Open(b.ctx, "sqlite:"+filepath.Join(dir, fmt.Sprintf("ledger-%d.db", time.Now().UnixNano())), sqlstore.Options{
+		Key: []byte("0123456789abcdef0123456789abcdef"), Now: b.clock.now, Log: log,
+	})
+	require.NoError(t, err)
+	require.NoError(t, store.Migrate(b.ctx))
+	b.store = store
+	b.close = append(b.close, func() { _ = store.Close() })
+	yaml, err := os.ReadFile("../../integrations/salesos-acme.yaml")
+	require.NoError(t, err)
+	text := string(yaml)
+	if with.edit != nil {
+		text = with.edit(text)
+	}
+	variables := map[string]string{
+		"SALESOS_URL": leftServer.URL + "/v1", "SALESOS_TOKEN_URL": leftServer.URL + "/oauth/token", "SALESOS_CLIENT_ID": sandbox.DefaultClientID,
+		"ACME_URL": rightServer.URL + "/api/2", "ACME_TOKEN_URL": rightServer.URL + "/oauth/token", "ACME_CLIENT_ID": sandbox.DefaultClientID,
+		"SALESOS_REQUESTS_PER_MINUTE": "1000000", "ACME_REQUESTS_PER_MINUTE": "1000000", "ACME_SEARCH_LAG": "0s",
+		"VERIFY_AFTER": "1s", "POLL_EVERY": "1s", "GUARD_MAX": "1000",
+	}
+	for name, value := range with.variables {
+		variables[name] = value
+	}
+	require.NoError(t, store.CreateConnection(b.ctx, ledger.Connection{
+		Key: b.key, Name: "salesos-acme", State: ledger.Active, Version: 1, Integration: text, Variables: variables,
+		Secrets: map[string]string{
+			"salesos_client_secret": sandbox.DefaultClientSecret, "acme_client_secret": sandbox.DefaultClientSecret,
+			"salesos_webhook": "s", "acme_webhook": "a",
+		},
+	}))
+	opener := app.NewOpener(app.OpenerOptions{
+		Store: store, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Lease: 10 * time.Second, Log: log, Now: b.clock.now,
+	})
+	b.options = engine.Options{
+		Store: store, Open: opener.Open, Log: log, Now: b.clock.now, NewID: app.NewID, Lease: 10 * time.Second,
+		Probe: func(step string) error {
+			if b.crash != nil {
+				return b.crash(step)
+			}
+			return nil
+		},
+	}
+	b.restart()
+	return b
+}
+
+// restart forgets everything a process would forget.
+func (b *bench) restart() { b.engine = engine.New(b.options) }
+
+func (b *bench) end() {
+	for i := len(b.close) - 1; i >= 0; i-- {
+		b.close[i]()
+	}
+}
+
+func start(t *testing.T, with setup) *bench {
+	t.Helper()
+	b := newBench(t, t.TempDir(), with)
+	t.Cleanup(b.end)
+	return b
+}
+
+// hint is what a webhook leaves: a ref.
+func (b *bench) hint(side record.Side, id string) {
+	b.t.Helper()
+	object := "leads"
+	if side == record.Right {
+		object = "contacts"
+	}
+	_, err := b.store.Enqueue(b.ctx, b.key, []ledger.Change{{Stream: "leads", Ref: record.Ref{Side: side, Object: object, ID: id}}}, time.Second)
+	require.NoError(b.t, err)
+}
+
+func (b *bench) drain() engine.DrainResult {
+	b.t.Helper()
+	result, err := b.engine.Drain(b.ctx, b.key, engine.DrainRequest{})
+	require.NoError(b.t, err)
+	return result
+}
+
+func (b *bench) poll() {
+	b.t.Helper()
+	for _, stream := range []string{"users", "leads"} {
+		_, err := b.engine.Poll(b.ctx, b.key, stream)
+		require.NoError(b.t, err)
+	}
+}
+
+// settle drains until nothing waits, moving the clock instead of sleeping.
+func (b *bench) settle() {
+	b.t.Helper()
+	for round := 0; round < 400; round++ {
+		result := b.drain()
+		if result.Pending == 0 {
+			return
+		}
+		if wait := result.NextDue.Sub(b.clock.now()); wait > 0 {
+			b.clock.advance(wait + time.Millisecond)
+		}
+	}
+	pending, _ := b.store.Pending(b.ctx, b.key, ledger.PendingFilter{})
+	require.Fail(b.t, "the inbox never became empty", "%+v", pending)
+}
+
+// quiet brings everything to rest: polls and drains until a poll finds nothing.
+func (b *bench) quiet() {
+	b.t.Helper()
+	for range 3 {
+		b.clock.advance(2 * time.Second)
+		b.poll()
+		b.settle()
+	}
+}
+
+// run makes a whole run of a kind, as the run workflow would.
+func (b *bench) run(kind ledger.RunKind) ledger.Run {
+	b.t.Helper()
+	b.nextID++
+	run, _, err := b.store.StartRun(b.ctx, ledger.Run{ID: fmt.Sprintf("run%d-%d", b.nextID, time.Now().UnixNano()), Key: b.key, Kind: kind, State: ledger.RunRunning, Total: -1})
+	require.NoError(b.t, err)
+	b.finishRun(run)
+	run, err = b.store.Run(b.ctx, run.ID)
+	require.NoError(b.t, err)
+	return run
+}
+
+func (b *bench) finishRun(run ledger.Run) {
+	b.t.Helper()
+	for {
+		listed, err := b.engine.ListStep(b.ctx, b.key, engine.ListRequest{RunID: run.ID, Kind: run.Kind})
+		require.NoError(b.t, err)
+		if listed.Finished {
+			break
+		}
+		if wait := listed.RetryAt.Sub(b.clock.now()); wait > 0 {
+			b.clock.advance(wait)
+		}
+	}
+	for round := 0; round < 400; round++ {
+		result, err := b.engine.Drain(b.ctx, b.key, engine.DrainRequest{RunID: run.ID})
+		require.NoError(b.t, err)
+		if result.Pending == 0 {
+			break
+		}
+		if wait := result.NextDue.Sub(b.clock.now()); wait > 0 {
+			b.clock.advance(wait + time.Millisecond)
+		}
+	}
+	_, err := b.store.EndRun(b.ctx, run.ID, ledger.RunSucceeded, "")
+	require.NoError(b.t, err)
+}
+
+func (b *bench) client(side record.Side) (*sandboxclient.Client, string) {
+	if side == record.Left {
+		return b.left, "leads"
+	}
+	return b.right, "contacts"
+}
+
+func (b *bench) create(side record.Side, fields map[string]any) string {
+	b.t.Helper()
+	client, object := b.client(side)
+	made, err := client.CreateRecord(b.ctx, object, fields)
+	require.NoError(b.t, err)
+	return made.ID
+}
+
+func (b *bench) edit(side record.Side, id string, fields map[string]any) {
+	b.t.Helper()
+	client, object := b.client(side)
+	_, err := client.EditRecord(b.ctx, object, id, fields)
+	require.NoError(b.t, err)
+}
+
+func (b *bench) remove(side record.Side, id string) {
+	b.t.Helper()
+	client, object := b.client(side)
+	_, err := client.DeleteRecord(b.ctx, object, id)
+	require.NoError(b.t, err)
+}
+
+func (b *bench) get(side record.Side, id string) wire.Record {
+	b.t.Helper()
+	client, object := b.client(side)
+	found, err := client.Record(b.ctx, object, id)
+	require.NoError(b.t, err)
+	return found
+}
+
+// live lists the records of a side that are not deleted.
+func (b *bench) live(side record.Side) []wire.Record {
+	b.t.Helper()
+	client, object := b.client(side)
+	all, err := client.Records(b.ctx, object)
+	require.NoError(b.t, err)
+	var alive []wire.Record
+	for _, one := range all {
+		if one.DeletedAt == nil && one.MergedInto == "" {
+			alive = append(alive, one)
+		}
+	}
+	return alive
+}
+
+// other returns the id of the counterpart.
+func (b *bench) other(side record.Side, id string) string {
+	b.t.Helper()
+	links, _, err := b.store.Links(b.ctx, b.key, ledger.LinkFilter{Stream: "leads", Side: side, ID: id, State: ledger.LinkActive}, ledger.ListOptions{})
+	require.NoError(b.t, err)
+	require.Len(b.t, links, 1, "record %s/%s has one active link", side, id)
+	return links[0].Ref(side.Other()).ID
+}
+
+// writes counts what the service wrote on a side.
+func (b *bench) writes(side record.Side) int {
+	b.t.Helper()
+	client, _ := b.client(side)
+	calls, _, err := client.WriteTotals(b.ctx, sandboxclient.Filter{Actor: "app:accord"})
+	require.NoError(b.t, err)
+	return calls
+}
+
+func (b *bench) openConflicts() []ledger.Conflict {
+	b.t.Helper()
+	list, _, err := b.store.ListConflicts(b.ctx, b.key, ledger.ConflictOpen, ledger.ListOptions{Limit: 200})
+	require.NoError(b.t, err)
+	return list
+}
+
+func (b *bench) letters() []ledger.DeadLetter {
+	b.t.Helper()
+	list, _, err := b.store.ListDeadLetters(b.ctx, b.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 200})
+	require.NoError(b.t, err)
+	return list
+}
+
+func field(found wire.Record, path string) any {
+	value, _ := record.Fields(found.Fields).Get(path)
+	return value
+}
+
+func text(found wire.Record, path string) string {
+	value, _ := field(found, path).(string)
+	return strings.TrimSpace(value)
+}
