@@ -40,6 +40,9 @@ func (c *client) page(ctx context.Context, object object, query url.Values) (lis
 			got.rows = append(got.rows, row)
 		}
 	}
+	if got.pages == 0 && len(got.rows) > 0 {
+		got.pages = -1 // a count that contradicts the rows is no count
+	}
 	return got, nil
 }
 

@@ -96,7 +96,7 @@ func (a *API) missing(call Call, said VendorError) *fault.Error {
 		coded.Field = said.Field
 		return coded
 	}
-	return fault.New(fault.Transient, "%s answered 404 without its own error body; is base_url its API?", a.Title)
+	return fault.New(fault.Transient, "%s answered 404, but not as it does for a missing record; is base_url its API?", a.Title)
 }
 
 // AfterWrite codes a failed look at a record that was just written: the write
