@@ -45,6 +45,11 @@ func reading(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		require.Empty(t, found)
 	})
+}
+
+// asking is probe, check and what does not exist.
+func asking(t *testing.T, h Harness) {
+	ctx := context.Background()
 	t.Run("probe leaves nothing behind and finds the change filter", func(t *testing.T) {
 		b := h.bench(t)
 		id := b.one(t)
@@ -112,6 +117,10 @@ func listing(t *testing.T, h Harness) {
 		b.clock.advance(time.Hour)
 		require.Empty(t, b.list(t, connector.ListRequest{Object: b.Object, Since: b.clock.now()}, nil))
 	})
+}
+
+// drifting lists while the rows change.
+func drifting(t *testing.T, h Harness) {
 	t.Run("rows move and vanish while everything is listed", func(t *testing.T) {
 		b := h.bench(t)
 		b.drift(t, b.server.Seed(t, 120), connector.ListRequest{Object: b.Object, Limit: 10})

@@ -62,6 +62,11 @@ func refusals(t *testing.T, h Harness) {
 			require.Equal(t, fault.Transient, fault.CodeOf(err), body)
 		}
 	})
+}
+
+// limits are duplicates, throttling, sizes and deadlines.
+func limits(t *testing.T, h Harness) {
+	ctx := context.Background()
 	t.Run("a taken key is a duplicate", func(t *testing.T) {
 		b := h.bench(t)
 		id := b.one(t)
@@ -162,6 +167,11 @@ func tokens(t *testing.T, h Harness) {
 		}
 		require.LessOrEqual(t, b.front.Count("POST", b.TokenPath), 2)
 	})
+}
+
+// credentials are what the token endpoint refuses.
+func credentials(t *testing.T, h Harness) {
+	ctx := context.Background()
 	t.Run("a wrong secret is an auth error that does not tell it", func(t *testing.T) {
 		b := h.bench(t)
 		_, err := b.open(t, "wrong-secret-value", 0).Get(ctx, b.Object, "1")

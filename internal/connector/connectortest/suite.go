@@ -50,8 +50,9 @@ type Server interface {
 	http.Handler
 	// Seed makes n records at the present moment, without webhooks, each with a unique key.
 	Seed(t *testing.T, n int) []string
-	// Edit changes fields as a user, by dotted path; Remove deletes.
+	// Edit changes fields as a user, by dotted path.
 	Edit(t *testing.T, id string, fields map[string]any)
+	// Remove deletes a record as a user.
 	Remove(t *testing.T, id string)
 	// Fields reads a record past the API.
 	Fields(t *testing.T, id string) record.Fields
@@ -178,8 +179,9 @@ func Run(t *testing.T, h Harness) {
 		name string
 		run  func(t *testing.T, h Harness)
 	}{
-		{"reading", reading}, {"listing", listing}, {"writing", writing},
-		{"refusals", refusals}, {"tokens", tokens}, {"uncertain writes", uncertain}, {"webhooks", webhooks},
+		{"reading", reading}, {"asking", asking}, {"listing", listing}, {"drifting", drifting},
+		{"writing", writing}, {"guarding", guarding}, {"refusals", refusals}, {"limits", limits},
+		{"tokens", tokens}, {"credentials", credentials}, {"uncertain writes", uncertain}, {"webhooks", webhooks},
 	}
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) { group.run(t, h) })

@@ -1,7 +1,9 @@
 package salesos
 
 import (
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
@@ -20,39 +22,42 @@ func matching(rows []record.Record, request connector.SearchRequest) []record.Re
 }
 
 // allHold reports whether every row holds a part of the text somewhere. A
-// server that ignores `search` answers rows that do not.
+// server that ignores `search` answers rows that do not; one that searches by
+// words answers rows with any of them, which is no reason to read everything.
 func allHold(rows []record.Record, text string) bool {
+	words := wordsOf(text)
 	for _, row := range rows {
-		if !holds(map[string]any(row.Fields), strings.ToLower(text)) {
+		if !holds(map[string]any(row.Fields), text, words) {
 			return false
 		}
 	}
 	return true
 }
 
-// holds looks for the text in every string of a value, and for any of its
-// words: full-text searches match words.
-func holds(value any, text string) bool {
+// wordsOf splits a text. Of an e-mail address only what stands before the @
+// counts: half the rows may share the rest.
+func wordsOf(text string) []string {
+	local, _, _ := strings.Cut(strings.ToLower(text), "@")
+	pieces := strings.FieldsFunc(local, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.DeleteFunc(pieces, func(piece string) bool { return len(piece) < 2 })
+}
+
+// holds looks into every text of a value.
+func holds(value any, text string, words []string) bool {
 	switch typed := value.(type) {
 	case string:
-		if transport.LooseEqual(typed, text) {
-			return true
-		}
 		lower := strings.ToLower(typed)
-		for _, word := range strings.Fields(text) {
-			if strings.Contains(lower, word) {
-				return true
-			}
-		}
+		return transport.LooseEqual(typed, text) ||
+			slices.ContainsFunc(words, func(word string) bool { return strings.Contains(lower, word) })
 	case map[string]any:
 		for _, inner := range typed {
-			if holds(inner, text) {
+			if holds(inner, text, words) {
 				return true
 			}
 		}
 	case []any:
 		for _, inner := range typed {
-			if holds(inner, text) {
+			if holds(inner, text, words) {
 				return true
 			}
 		}

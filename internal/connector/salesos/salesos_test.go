@@ -3,9 +3,11 @@ package salesos_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +189,26 @@ func TestOpenRefusesBadSettings(t *testing.T) {
 	for _, base := range []string{"", "api.example/v1", "ftp://x/v1", "http://"} {
 		_, err := salesos.Driver{}.Open(connector.Config{BaseURL: base, Client: http.DefaultClient})
 		require.Equal(t, fault.Usage, fault.CodeOf(err), base)
+	}
+}
+
+func TestSearchByWordsIsNoReasonToReadEverything(t *testing.T) {
+	conn, s := scripted(t, connector.Capabilities{}, func(*http.Request, string) (int, string) {
+		return 200, `{"data":[{"id":"l-1","name":"Ana Souza","email":"ana.souza@example.com"}],"meta":{"total":1,"total_pages":1}}`
+	})
+	found, err := conn.Search(context.Background(), connector.SearchRequest{Object: "leads", Path: "email", Value: "ana.lima@example.com"})
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Len(t, s.sent, 1)
+}
+
+func TestNoCauseQuotesTheQuery(t *testing.T) {
+	conn, err := salesos.Driver{}.Open(connector.Config{Side: record.Left, BaseURL: "http://127.0.0.1:1/v1",
+		Auth: connector.Auth{Kind: transport.KindStatic, Token: "t"}, Client: transport.New(transport.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})})
+	require.NoError(t, err)
+	_, err = conn.Search(context.Background(), connector.SearchRequest{Object: "leads", Path: "email", Value: "canary@example.com"})
+	require.Equal(t, fault.Transient, fault.CodeOf(err))
+	for ; err != nil; err = errors.Unwrap(err) {
+		require.NotContains(t, err.Error(), "canary")
 	}
 }

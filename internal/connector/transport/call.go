@@ -94,7 +94,7 @@ func (a *API) once(ctx context.Context, call Call, payload []byte, token string)
 	wire := &wire{}
 	request, err := a.request(httptrace.WithClientTrace(ctx, wire.trace()), call, payload, token)
 	if err != nil {
-		return Reply{}, a.on(call, fault.Wrap(fault.Usage, err, "the address is not valid; correct base_url"))
+		return Reply{}, a.on(call, fault.Wrap(fault.Usage, withoutURL(err), "the address is not valid; correct base_url"))
 	}
 	response, err := a.Client.Do(request)
 	if err != nil {
@@ -226,9 +226,19 @@ func networkFault(err error, title string, maybe bool) error {
 		passed.MaybeApplied = maybe
 		return &passed
 	}
-	coded := fault.Wrap(fault.Transient, err, "%s did not answer (%s); check base_url and the network, it is tried again", title, failureKind(err))
+	coded := fault.Wrap(fault.Transient, withoutURL(err), "%s did not answer (%s); check base_url and the network, it is tried again", title, failureKind(err))
 	coded.MaybeApplied = maybe
 	return coded
+}
+
+// withoutURL takes the URL off an error: its query may hold what was searched
+// for, and whoever prints the chain of causes must not print that.
+func withoutURL(err error) error {
+	var located *url.Error
+	if errors.As(err, &located) {
+		return located.Err
+	}
+	return err
 }
 
 // failureKind names a network error without quoting it: its text holds the URL.

@@ -43,7 +43,7 @@ func postGrant(ctx context.Context, client *http.Client, target, title string, b
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(payload))
 	if err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "%s: token_url is not a valid address", title)
+		return nil, fault.Wrap(fault.Usage, withoutURL(err), "%s: token_url is not a valid address", title)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
@@ -156,7 +156,7 @@ func tokenNetworkFault(err error, title string) error {
 	if coded := fault.As(err); coded != nil {
 		return coded
 	}
-	return fault.Wrap(fault.Transient, err, "the token endpoint of %s did not give a token (%s); check token_url and the network, it is tried again",
+	return fault.Wrap(fault.Transient, withoutURL(err), "the token endpoint of %s did not give a token (%s); check token_url and the network, it is tried again",
 		title, failureKind(err))
 }
 
