@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/accord-sync/accord/api/rest"
+	"github.com/accord-sync/accord/api/webhook"
+	"github.com/accord-sync/accord/internal/config"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/telemetry"
+)
+
+// RunAPI serves the API until ctx ends. It waits for a ledger or a Temporal
+// that does not answer, and goes on when they do.
+func RunAPI(ctx context.Context, process Process) error {
+	address := process.Settings.Listen
+	if address == "" {
+		address = config.DefaultListen
+	}
+	listener, err := Listen(ctx, address, config.EnvListen)
+	if err != nil {
+		return err
+	}
+	parts, err := process.Open(ctx)
+	if err != nil {
+		_ = listener.Close()
+		if ended(ctx, err) {
+			return nil
+		}
+		return err
+	}
+	defer parts.Close()
+	return ServeAPI(ctx, process, parts, listener)
+}
+
+// ServeAPI serves the API of open parts on listener until ctx ends.
+func ServeAPI(ctx context.Context, process Process, parts *Parts, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	learned := make(chan struct{})
+	go func() {
+		defer close(learned)
+		if err := process.learn(ctx, parts); err != nil && !ended(ctx, err) {
+			process.Telemetry.Log.WithError(err).Warn("workflows go without search attributes")
+		}
+	}()
+	handler, closeHandler := process.handler(parts)
+	defer func() {
+		cancel()
+		<-learned
+		closeHandler()
+	}()
+	process.Telemetry.Log.WithField("address", listener.Addr().String()).Info("the API listens")
+	return Serve(ctx, listener, handler, process.Telemetry.Log)
+}
+
+// handler is the whole HTTP side; close stops what works behind it.
+func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
+	log := p.Telemetry.Log
+	nudger := webhook.NewNudger(parts.Steering.Nudge, log)
+	receiver := webhook.New(webhook.Options{
+		Inbox: parts.Store, Directory: webhook.NewCache(parts.target, p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
+		Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/webhook"), Observe: webhook.NewMetrics(p.Telemetry.Registry),
+	})
+	server := rest.New(rest.Options{
+		Store: parts.Store, Control: parts.Steering, Installer: parts.Installer, Receiver: receiver,
+		Metrics: telemetry.MetricsHandler(p.Telemetry.Registry), Document: rest.Document(),
+		Token: p.Settings.Token, Tenant: DefaultTenant, PublicURL: p.Settings.PublicURL,
+		Log: log, Now: p.Now, NewID: p.NewID,
+	})
+	return server, nudger.Close
+}
+
+// target looks a connection up for the webhook receiver.
+func (p *Parts) target(ctx context.Context, id string) (webhook.Target, error) {
+	connection, err := p.Store.FindConnection(ctx, id)
+	if err != nil {
+		return webhook.Target{}, err
+	}
+	return p.Installer.Target(connection)
+}
+
+var _ webhook.Inbox = ledger.Store(nil)

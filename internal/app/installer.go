@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/api/rest"
+	"github.com/accord-sync/accord/api/webhook"
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/acme"
+	"github.com/accord-sync/accord/internal/connector/salesos"
+	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Drivers are the connectors of this build.
+func Drivers() *connector.Registry {
+	return connector.NewRegistry(salesos.Driver{}, acme.Driver{})
+}
+
+// Installer understands the integration of a connection. It calls nothing outside.
+type Installer struct {
+	drivers *connector.Registry
+}
+
+var _ rest.Installer = (*Installer)(nil)
+
+// NewInstaller makes an Installer of the drivers.
+func NewInstaller(drivers *connector.Registry) *Installer { return &Installer{drivers: drivers} }
+
+// Plan is an integration with its placeholders filled in and its mappings compiled.
+type Plan struct {
+	Integration *integration.Integration
+	Streams     []*mapping.Stream
+	left, right connector.Driver
+}
+
+// Driver is the driver of a side.
+func (p Plan) Driver(side record.Side) connector.Driver {
+	if side == record.Left {
+		return p.left
+	}
+	return p.right
+}
+
+// Plan reads an integration in full: syntax, placeholders, mappings, drivers
+// and their collections. Mistakes are fault.Usage with positions.
+func (i *Installer) Plan(text string, variables, secrets map[string]string) (Plan, error) {
+	parsed, err := integration.Parse([]byte(text))
+	if err != nil {
+		return Plan{}, err
+	}
+	resolved, err := parsed.Resolve(variables, secrets)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Integration: resolved}
+	if plan.Streams, err = resolved.Compile(); err != nil {
+		return Plan{}, err
+	}
+	if plan.left, err = i.driver(resolved, record.Left); err != nil {
+		return Plan{}, err
+	}
+	plan.right, err = i.driver(resolved, record.Right)
+	return plan, err
+}
+
+// driver finds the driver of a side and checks that it knows the collections.
+func (i *Installer) driver(file *integration.Integration, side record.Side) (connector.Driver, error) {
+	driver, err := i.drivers.Driver(file.System(side).Connector)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
+			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
+	}
+	known := map[string]bool{}
+	for _, object := range driver.Objects() {
+		known[object.Name] = true
+	}
+	var wrong []fault.Detail
+	for n := range file.Streams {
+		stream := &file.Streams[n]
+		if object := stream.End(side).Object; !known[object] {
+			wrong = append(wrong, fault.Detail{
+				Path:    "streams." + stream.Name + "." + string(side) + ".object",
+				Message: driver.Title() + " has no collection " + object + " that this build can speak",
+			})
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Details: wrong}
+	}
+	// Opening calls nothing: it checks addresses and credentials for completeness.
+	if _, err := driver.Open(connector.Config{
+		Side: side, BaseURL: file.System(side).BaseURL, Auth: authOf(file.System(side).Auth), Objects: objectsOf(file, side),
+		Client: transport.New(transport.Options{}), Tokens: transport.NewMemoryTokens(), Now: time.Now,
+	}); err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
+			{Path: "systems." + string(side), Message: err.Error()}}}
+	}
+	return driver, nil
+}
+
+// ofConnection is the plan of an installed connection.
+func (i *Installer) ofConnection(connection ledger.Connection) (Plan, error) {
+	return i.Plan(connection.Integration, connection.Variables, connection.Secrets)
+}
+
+// Describe tells the API about a connection's integration.
+func (i *Installer) Describe(_ context.Context, connection ledger.Connection) (rest.Description, error) {
+	plan, err := i.ofConnection(connection)
+	if err != nil {
+		return rest.Description{}, err
+	}
+	described := rest.Description{Name: plan.Integration.Name}
+	for n := range plan.Integration.Streams {
+		stream := &plan.Integration.Streams[n]
+		described.Streams = append(described.Streams, rest.StreamDescription{
+			Name: stream.Name, GuardOff: stream.Deletes.Guard.Off || stream.Mode == integration.ModeMatchOnly,
+			GuardMax: stream.Deletes.Guard.Max, GuardPer: stream.Deletes.Guard.Per,
+		})
+	}
+	return described, nil
+}
+
+// Target tells the webhook receiver about a connection.
+func (i *Installer) Target(connection ledger.Connection) (webhook.Target, error) {
+	plan, err := i.ofConnection(connection)
+	if err != nil {
+		return webhook.Target{}, fault.Wrap(fault.Unavailable, err, "the connection's integration cannot be read; correct it, the event will be sent again")
+	}
+	return webhook.Target{
+		Key: connection.Key, State: connection.State, Left: source(plan, record.Left), Right: source(plan, record.Right),
+	}, nil
+}
+
+func source(plan Plan, side record.Side) webhook.Source {
+	found := webhook.Source{Driver: plan.Driver(side), Streams: map[string][]string{}}
+	hook := plan.Integration.System(side).Webhook
+	for _, secret := range []string{hook.Secret, hook.PreviousSecret} {
+		if secret != "" && hook.Secret != "" {
+			found.Secrets = append(found.Secrets, secret)
+		}
+	}
+	for n := range plan.Integration.Streams {
+		stream := &plan.Integration.Streams[n]
+		object := stream.End(side).Object
+		found.Streams[object] = append(found.Streams[object], stream.Name)
+	}
+	return found
+}
+
+// authOf says an integration's credentials in a connector's words.
+func authOf(auth integration.Auth) connector.Auth {
+	kind := auth.Kind
+	if kind == integration.AuthBearer {
+		kind = transport.KindStatic
+	}
+	return connector.Auth{
+		Kind: kind, TokenURL: auth.TokenURL, ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,
+		Audience: auth.Audience, Scopes: auth.Scopes, Token: auth.Token,
+	}
+}
+
+// objectsOf lists the collections that a side's streams use, each once.
+func objectsOf(file *integration.Integration, side record.Side) []string {
+	var objects []string
+	have := map[string]bool{}
+	for n := range file.Streams {
+		if object := file.Streams[n].End(side).Object; !have[object] {
+			have[object] = true
+			objects = append(objects, object)
+		}
+	}
+	return objects
+}

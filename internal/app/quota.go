@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Bounds of a Quota.
+const (
+	// blockSize is how many calls are taken from the ledger at a time, and
+	// blockFor how long what is left of them counts: a pause that another
+	// worker was told must reach this one soon.
+	blockSize = 16
+	blockFor  = 500 * time.Millisecond
+	// longestWait is how long a call waits in place; longer waits go back to the engine.
+	longestWait = time.Second
+	// observeEvery is how often a plan that is not near its end is written down.
+	observeEvery = time.Second
+)
+
+// QuotaStore is what a Quota needs of the ledger.
+type QuotaStore interface {
+	// TakeQuota takes up to want calls from the plan of a side.
+	TakeQuota(ctx context.Context, key ledger.Key, side record.Side, lane string, want int, spec ledger.QuotaSpec) (granted int, retryAt time.Time, err error)
+	// UpdateSideState reads, changes and writes in one transaction.
+	UpdateSideState(ctx context.Context, key ledger.Key, side record.Side, change func(*ledger.SideState)) (ledger.SideState, error)
+	// Now is the store's clock.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Quota shares the plan of one side among all workers through the ledger. It
+// takes small blocks, so that most calls cost no transaction.
+type Quota struct {
+	store QuotaStore
+	key   ledger.Key
+	side  record.Side
+	spec  ledger.QuotaSpec
+	now   func() time.Time
+
+	mutex  sync.Mutex
+	blocks map[connector.Lane]block
+	paused time.Time
+	// written is when the plan was last written down.
+	written time.Time
+}
+
+type block struct {
+	left  int
+	until time.Time
+}
+
+var _ connector.Quota = (*Quota)(nil)
+
+// NewQuota makes the Quota of a side; now is the local clock.
+func NewQuota(store QuotaStore, key ledger.Key, side record.Side, spec ledger.QuotaSpec, now func() time.Time) *Quota {
+	return &Quota{store: store, key: key, side: side, spec: spec, now: now, blocks: map[connector.Lane]block{}}
+}
+
+// Take waits for one call, at most a second; then fault.Throttled with After.
+func (q *Quota) Take(ctx context.Context, lane connector.Lane) error {
+	var waited time.Duration
+	for {
+		wait, err := q.try(ctx, lane)
+		if err != nil || wait <= 0 {
+			return err
+		}
+		if waited+wait > longestWait {
+			return throttled(wait)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+			waited += wait
+		case <-ctx.Done():
+			timer.Stop()
+			return throttled(wait)
+		}
+	}
+}
+
+func throttled(wait time.Duration) error {
+	late := fault.New(fault.Throttled, "the plan's calls are used up; the side waits")
+	late.After = wait
+	return late
+}
+
+// try takes a call, or tells how long to wait before the next try.
+func (q *Quota) try(ctx context.Context, lane connector.Lane) (time.Duration, error) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	now := q.now()
+	if pause := q.paused.Sub(now); pause > 0 {
+		return pause, nil
+	}
+	if have := q.blocks[lane]; have.left > 0 && now.Before(have.until) {
+		have.left--
+		q.blocks[lane] = have
+		return 0, nil
+	}
+	granted, retryAt, err := q.store.TakeQuota(ctx, q.key, q.side, string(lane), q.want(), q.spec)
+	if err != nil {
+		return 0, err
+	}
+	if granted > 0 {
+		q.blocks[lane] = block{left: granted - 1, until: now.Add(blockFor)}
+		return 0, nil
+	}
+	// The time to ask again is the store's; so must be what it is measured by.
+	storeNow, err := q.store.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return max(retryAt.Sub(storeNow), 10*time.Millisecond), nil
+}
+
+// want is the size of a block: never more than half a second of the plan.
+func (q *Quota) want() int {
+	if q.spec.PerMinute == 0 {
+		return blockSize
+	}
+	return max(1, min(blockSize, q.spec.PerMinute/120))
+}
+
+// Observe writes down what the vendor said: at once when it says stop or the
+// plan is nearly spent, else once a second. What it cannot write it forgets;
+// the next answer says it again.
+func (q *Quota) Observe(ctx context.Context, seen connector.QuotaSeen) {
+	if !q.worthWriting(seen) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	storeNow, err := q.store.Now(ctx)
+	if err != nil {
+		return
+	}
+	shift := storeNow.Sub(q.now())
+	_, _ = q.store.UpdateSideState(ctx, q.key, q.side, func(state *ledger.SideState) {
+		if paused := seen.PausedUntil; !paused.IsZero() && paused.Add(shift).After(state.PausedUntil) {
+			state.PausedUntil = paused.Add(shift)
+		}
+		if seen.Known {
+			state.QuotaKnown, state.QuotaLimit, state.QuotaRemaining = true, seen.Limit, seen.Remaining
+			state.QuotaResetAt = time.Time{}
+			if !seen.ResetAt.IsZero() {
+				state.QuotaResetAt = seen.ResetAt.Add(shift)
+			}
+		}
+	})
+}
+
+func (q *Quota) worthWriting(seen connector.QuotaSeen) bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	now := q.now()
+	if seen.PausedUntil.After(q.paused) {
+		q.paused = seen.PausedUntil
+		q.blocks = map[connector.Lane]block{}
+		return true
+	}
+	if !seen.Known {
+		return false
+	}
+	scarce := seen.Remaining <= max(seen.Limit/10, 2*blockSize)
+	if scarce {
+		q.blocks = map[connector.Lane]block{}
+	}
+	if scarce || now.Sub(q.written) >= observeEvery {
+		q.written = now
+		return true
+	}
+	return false
+}
