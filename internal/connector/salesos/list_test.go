@@ -147,3 +147,21 @@ func TestListingTellsWhenItReadsEverything(t *testing.T) {
 	require.Len(t, page.Records, 3)
 	require.Equal(t, 3, page.Total)
 }
+
+func TestRowThatJumpsToTheTopIsFound(t *testing.T) {
+	start := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	f := &foreign{quirks: quirks{updated: "ignored", created: "honoured", sorted: "honoured", meta: "full", cap: 100}}
+	seconds := make([]int, 40)
+	for i := range seconds {
+		seconds[i] = i
+	}
+	f.populate(start, seconds)
+	jumped := false
+	found := listForeign(t, f, f.open(t, false), connector.ListRequest{Object: "leads", Since: start, Limit: 10}, func() {
+		if !jumped {
+			jumped = true
+			f.leads[0].updated = start.Add(time.Hour) // it was to come on the last page
+		}
+	})
+	require.Len(t, found, 40)
+}

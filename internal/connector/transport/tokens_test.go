@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
@@ -225,4 +226,34 @@ func TestBadAuthSettings(t *testing.T) {
 		_, err := transport.NewTokenSource(connector.Config{Auth: auth}, "System", nil)
 		require.Equal(t, fault.Usage, fault.CodeOf(err))
 	}
+}
+
+func TestRefreshTokenThatDoesNotRotateIsKept(t *testing.T) {
+	f := newFixture(t, transport.KindAuthorizationCode)
+	now := func() time.Time { return f.now }
+	asked := []string{}
+	source, err := transport.NewTokenSource(connector.Config{Auth: f.auth, Tokens: f.store, Now: now}, "System",
+		func(_ context.Context, refresh string) (*oauth2.Token, error) {
+			asked = append(asked, refresh)
+			return &oauth2.Token{AccessToken: "a", ExpiresIn: 60}, nil
+		})
+	require.NoError(t, err)
+	access(t, source)
+	f.now = f.now.Add(time.Minute)
+	access(t, source)
+	require.Equal(t, []string{"r0", "r0"}, asked)
+	stored, err := f.store.Load(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, "r0", stored.Refresh)
+}
+
+func TestMintsAreNotPartOfThePlan(t *testing.T) {
+	f := newFixture(t, "")
+	spy := &quotaSpy{refuse: fault.New(fault.Throttled, "the plan is used up")}
+	grant := transport.JSONGrant(transport.New(transport.Options{AllowPrivate: loopback(), Quota: spy}), f.auth, "SalesOS", noon)
+	source, err := transport.NewTokenSource(connector.Config{Auth: f.auth, Now: noon}, "System", grant)
+	require.NoError(t, err)
+	require.Equal(t, "a1", access(t, source))
+	require.Empty(t, spy.lanes)
+	require.Empty(t, spy.seen)
 }
