@@ -152,7 +152,9 @@ func (p place) timeOf(row record.Record) time.Time {
 }
 
 // honoured tells whether the rows obey the filter and the order asked for.
-func (p place) honoured(rows []record.Record) (filter, order bool) {
+// step is the server's tick: a time may be shown that much earlier than the
+// filter sees it.
+func (p place) honoured(rows []record.Record, step time.Duration) (filter, order bool) {
 	filter, order = true, true
 	if p.Mode == scan {
 		return true, true
@@ -162,7 +164,7 @@ func (p place) honoured(rows []record.Record) (filter, order bool) {
 		if at.IsZero() {
 			return false, false
 		}
-		if p.Filter != "" && p.After != 0 && at.Unix() < p.After {
+		if p.Filter != "" && p.After != 0 && at.Before(time.Unix(p.After, 0).Add(-step)) {
 			filter = false
 		}
 		if i == 0 {

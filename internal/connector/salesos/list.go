@@ -61,7 +61,7 @@ func (c *client) listAt(ctx context.Context, object object, at place) (connector
 			}
 			return connector.Page{}, err
 		}
-		filter, order := at.honoured(got.rows)
+		filter, order := at.honoured(got.rows, c.cfg.Capabilities.Granularity)
 		if filter && order {
 			return c.turn(ctx, object, at, got)
 		}
