@@ -89,7 +89,7 @@ func (t *txn) endRetry(key ledger.Key, work ledger.Work, commit ledger.Commit) e
 		due = t.now
 	}
 	_, err := t.exec(`UPDATE inbox SET claim_token = '', claimed_until = 0, tries = tries + $8,
-		due_at = CASE WHEN generation = $9 OR $10 < $11 THEN $10 ELSE $11 END`+whereWork,
+		due_at = CASE WHEN generation = $9 OR CAST($10 AS BIGINT) < CAST($11 AS BIGINT) THEN $10 ELSE $11 END`+whereWork,
 		workArgs(key, work, flag(commit.CountTry), work.Generation, due, t.now)...)
 	return err
 }

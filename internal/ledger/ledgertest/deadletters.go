@@ -1,0 +1,102 @@
+package ledgertest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+)
+
+func deadLetterTests() []test {
+	return []test{
+		{"a dead letter comes back as it was", deadLetterRoundTrip},
+		{"listed oldest first", deadLetterList},
+		{"corrected, replayed, discarded", deadLetterSteps},
+		{"replayed all at once", deadLetterReplayAll},
+	}
+}
+
+func deadLetterRoundTrip(w *world) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := ledger.DeadLetter{
+		ID: "d", Stream: "leads", Ref: left("1"), LinkID: "link-1",
+		Reason: ledger.Reason{Code: "invalid", Field: "phone", Message: "no", Status: 422, RequestID: "r"},
+		Tries:  3, Overrides: ledger.Values{"phone": "1"}, FirstAt: at, LastAt: at.Add(time.Minute), State: ledger.DeadLetterOpen,
+		SourcePrint: "s", TargetPrint: "t",
+	}
+	w.commit(ledger.Commit{PutDeadLetters: []ledger.DeadLetter{want}})
+	key, got, err := w.store.FindDeadLetter(w.ctx, "d")
+	w.ok(err)
+	require.Equal(w, w.key, key)
+	require.Equal(w, want, got)
+	require.Equal(w, []ledger.DeadLetter{want}, w.load(left("1")).DeadLetters)
+	_, _, err = w.store.FindDeadLetter(w.ctx, "none")
+	w.code(fault.NotFound, err)
+}
+
+func (w *world) letters(ids ...string) {
+	w.Helper()
+	at := w.now()
+	var commit ledger.Commit
+	for i, id := range ids {
+		commit.PutDeadLetters = append(commit.PutDeadLetters, ledger.DeadLetter{
+			ID: id, Stream: "leads", Ref: left(id), State: ledger.DeadLetterOpen, FirstAt: at.Add(time.Duration(i) * time.Second),
+		})
+	}
+	w.commit(commit)
+}
+
+func (w *world) listLetters(state ledger.DeadLetterState) []string {
+	w.Helper()
+	return pages(w, func(o ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
+		return w.store.ListDeadLetters(w.ctx, w.key, state, o)
+	}, func(d ledger.DeadLetter) string { return d.ID })
+}
+
+func deadLetterList(w *world) {
+	w.letters("c", "b", "a")
+	require.Equal(w, []string{"c", "b", "a"}, w.listLetters(""))
+	require.Empty(w, w.listLetters(ledger.DeadLetterReplayed))
+}
+
+func deadLetterSteps(w *world) {
+	w.letters("a", "b")
+	_, err := w.store.PatchDeadLetter(w.ctx, w.key, "a", ledger.Values{"x": "1", "y": "2"})
+	w.ok(err)
+	patched, err := w.store.PatchDeadLetter(w.ctx, w.key, "a", ledger.Values{"y": "3"})
+	w.ok(err)
+	require.Equal(w, ledger.Values{"x": "1", "y": "3"}, patched.Overrides)
+	count, err := w.store.ReplayDeadLetters(w.ctx, w.key, []string{"a", "none"}, "run")
+	w.ok(err)
+	require.Equal(w, 1, count)
+	work := w.claimOne()
+	require.Equal(w, "a", work.Ref.ID)
+	require.Equal(w, "run", work.RunID)
+	_, got, err := w.store.FindDeadLetter(w.ctx, "a")
+	w.ok(err)
+	require.Equal(w, ledger.DeadLetterReplayed, got.State)
+	require.Equal(w, patched.Overrides, got.Overrides)
+	_, err = w.store.PatchDeadLetter(w.ctx, w.key, "a", ledger.Values{})
+	w.code(fault.Conflict, err)
+	w.ok(w.store.DiscardDeadLetter(w.ctx, w.key, "b", "spam"))
+	w.code(fault.Conflict, w.store.DiscardDeadLetter(w.ctx, w.key, "b", "spam"))
+	w.code(fault.NotFound, w.store.DiscardDeadLetter(w.ctx, w.key, "none", "spam"))
+	_, got, err = w.store.FindDeadLetter(w.ctx, "b")
+	w.ok(err)
+	require.Equal(w, "spam", got.DiscardReason)
+	require.Equal(w, []string{"b"}, w.listLetters(ledger.DeadLetterDiscarded))
+	require.Empty(w, w.listLetters(""))
+}
+
+func deadLetterReplayAll(w *world) {
+	w.letters(numbered("d", 30)...)
+	count, err := w.store.ReplayDeadLetters(w.ctx, w.key, nil, "")
+	w.ok(err)
+	require.Equal(w, 30, count)
+	require.Equal(w, 30, w.pending().DueNow)
+	count, err = w.store.ReplayDeadLetters(w.ctx, w.key, nil, "")
+	w.ok(err)
+	require.Zero(w, count)
+}

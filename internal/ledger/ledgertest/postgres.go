@@ -1,0 +1,130 @@
+package ledgertest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// StartPostgres returns the address of a Postgres server on which databases may
+// be made: that of ACCORD_TEST_POSTGRES if set, else a private one that runs in
+// a temporary folder until the test ends. Where there is none, the test is
+// skipped and says so.
+func StartPostgres(t testing.TB) string {
+	t.Helper()
+	if dsn := os.Getenv("ACCORD_TEST_POSTGRES"); dsn != "" {
+		return dsn
+	}
+	server, initdb := findPostgres()
+	if server == "" {
+		t.Skip("no Postgres here: set ACCORD_TEST_POSTGRES to a server's address, or install the postgresql package")
+	}
+	folder, err := os.MkdirTemp("", "accord-postgres-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) }) // a temporary folder, nothing rests on it
+	attributes, err := unprivileged(folder)
+	if err != nil {
+		t.Skipf("Postgres does not run as root and there is no other user to run it as: %v", err)
+	}
+	data := filepath.Join(folder, "data")
+	setup := exec.Command(initdb, "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+	setup.Dir, setup.SysProcAttr = folder, attributes
+	output, err := setup.CombinedOutput()
+	require.NoError(t, err, "initdb: %s", output)
+	port := freePort(t)
+	run := exec.Command(server, "-D", data, "-h", "127.0.0.1", "-p", fmt.Sprint(port), "-k", folder,
+		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+	run.Dir, run.SysProcAttr = folder, attributes
+	log, err := os.Create(filepath.Join(folder, "log"))
+	require.NoError(t, err)
+	run.Stdout, run.Stderr = log, log
+	require.NoError(t, run.Start())
+	t.Cleanup(func() {
+		_ = run.Process.Signal(os.Interrupt) // fast shutdown; if it is gone already, fine
+		_ = run.Wait()                       // an interrupted server may say so
+		_ = log.Close()
+	})
+	dsn := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	require.Eventually(t, func() bool { return answers(dsn) }, 30*time.Second, 100*time.Millisecond, "Postgres does not come up")
+	return dsn
+}
+
+// NewPostgresDatabase makes an empty database on a server and returns its
+// address; it is dropped when the test ends.
+func NewPostgresDatabase(t testing.TB, server string) string {
+	t.Helper()
+	ctx := context.Background()
+	name := "accord_test_" + strings.ToLower(rand.Text())
+	admin := func(statement string) error {
+		conn, err := pgx.Connect(ctx, server)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(ctx) }() // the statement's error is the one that counts
+		_, err = conn.Exec(ctx, statement)
+		return err
+	}
+	require.NoError(t, admin("CREATE DATABASE "+name))
+	t.Cleanup(func() {
+		if err := admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Logf("the test database %s stays: %v", name, err)
+		}
+	})
+	address, err := url.Parse(server)
+	require.NoError(t, err)
+	address.Path = "/" + name
+	return address.String()
+}
+
+// findPostgres looks for the server and initdb beside it; the newest version
+// that Debian or Ubuntu installed, else the path.
+func findPostgres() (server, initdb string) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // the pattern is good
+	slices.Sort(found)
+	slices.Reverse(found)
+	if onPath, err := exec.LookPath("postgres"); err == nil {
+		found = append(found, onPath)
+	}
+	for _, candidate := range append(found, "/usr/local/bin/postgres") {
+		beside := filepath.Join(filepath.Dir(candidate), "initdb")
+		if isFile(candidate) && isFile(beside) {
+			return candidate, beside
+		}
+	}
+	return "", ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func answers(dsn string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return false
+	}
+	return conn.Close(ctx) == nil
+}
