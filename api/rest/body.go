@@ -99,6 +99,9 @@ func checkShape(raw []byte, target any) error {
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		detail.Path = strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
 		detail.Message = "unknown key"
+		if at := bytes.Index(raw, []byte(`"`+detail.Path+`"`)); at >= 0 {
+			offset = int64(at) + 1
+		}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		offset = int64(len(raw))
 		detail.Message = "the JSON breaks off"

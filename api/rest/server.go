@@ -154,6 +154,8 @@ const (
 
 // New makes the server.
 func New(options Options) *Server {
+	// gin prints its routes unless told that it is not being debugged.
+	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	// Handlers hand the gin context on as their context: it ends with the request.
 	router.ContextWithFallback = true
