@@ -109,7 +109,7 @@ func (e *Engine) EnsureWebhooks(ctx context.Context, key ledger.Key, urls map[re
 	for _, side := range record.Sides() {
 		secret := in.Integration.System(side).Webhook.Secret
 		if urls[side] == "" || secret == "" {
-			if err := e.putWebhook(ctx, key, side, connector.WebhookState{}, "none", ""); err != nil {
+			if err := e.putWebhook(ctx, in, side, connector.WebhookState{}, "none", ""); err != nil {
 				return err
 			}
 			continue
@@ -133,13 +133,16 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	if err != nil {
 		return err
 	}
+	if e.stillOn(ctx, in, side, url, known) {
+		return e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "active", url)
+	}
 	callCtx, cancel := context.WithTimeout(ctx, checkTime)
 	state, err := in.Connector(side).EnsureWebhook(callCtx, connector.WebhookSpec{
 		URL: url, Secret: secret, Objects: in.objects(side), ID: known.WebhookID,
 	})
 	cancel()
 	if err != nil {
-		if storing := e.putWebhook(ctx, in.Key, side, connector.WebhookState{ID: known.WebhookID}, "failed", url); storing != nil {
+		if storing := e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "failed", url); storing != nil {
 			return storing
 		}
 		return err
@@ -148,7 +151,7 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	if !state.Active {
 		word = "off"
 	}
-	if err := e.putWebhook(ctx, in.Key, side, state, word, url); err != nil || !state.Reactivated {
+	if err := e.putWebhook(ctx, in, side, state, word, url); err != nil || !state.Reactivated {
 		return err
 	}
 	e.options.Log.WithFields(map[string]any{"connection": in.Key.String(), "side": side}).
@@ -164,9 +167,23 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	return nil
 }
 
-func (e *Engine) putWebhook(ctx context.Context, key ledger.Key, side record.Side, state connector.WebhookState, word, url string) error {
-	_, err := e.options.Store.UpdateSideState(ctx, key, side, func(row *ledger.SideState) {
+// stillOn looks at a registration that was right a short while ago: a look costs
+// one read, while ensuring it writes the secret again.
+func (e *Engine) stillOn(ctx context.Context, in *Installed, side record.Side, url string, known ledger.SideState) bool {
+	recent := e.options.Now().Sub(known.WebhookCheckedAt) < time.Hour
+	if known.WebhookID == "" || known.WebhookURL != url || known.WebhookState != "active" || !recent || known.WebhookVersion != in.Version {
+		return false
+	}
+	callCtx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	state, err := in.Connector(side).WebhookStatus(callCtx, known.WebhookID)
+	return err == nil && state.Active
+}
+
+func (e *Engine) putWebhook(ctx context.Context, in *Installed, side record.Side, state connector.WebhookState, word, url string) error {
+	_, err := e.options.Store.UpdateSideState(ctx, in.Key, side, func(row *ledger.SideState) {
 		row.WebhookID, row.WebhookState, row.WebhookURL, row.WebhookCheckedAt = state.ID, word, url, e.options.Now()
+		row.WebhookVersion = in.Version
 	})
 	return err
 }
@@ -191,7 +208,7 @@ func (e *Engine) RemoveWebhooks(ctx context.Context, key ledger.Key) error {
 		if err != nil {
 			return err
 		}
-		if err := e.putWebhook(ctx, key, side, connector.WebhookState{}, "none", ""); err != nil {
+		if err := e.putWebhook(ctx, in, side, connector.WebhookState{}, "none", ""); err != nil {
 			return err
 		}
 	}

@@ -179,10 +179,7 @@ func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) erro
 	if err := p.step("before delete"); err != nil {
 		return err
 	}
-	options := connector.WriteOptions{}
-	if p.in.Connector(intent.Target.Side).Capabilities().Versions {
-		options.IfMatch = survivor.record.Version
-	}
+	options := connector.WriteOptions{IfMatch: p.ifMatch(intent.Target.Side, survivor.record)}
 	err = p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
 		return to.Delete(ctx, intent.Target.Object, intent.Target.ID, options)
 	})

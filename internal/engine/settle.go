@@ -7,6 +7,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -68,7 +69,7 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 		case record.Equal(field.Kind(), sent, got):
 			result.holds[name] = got
 		case record.Equal(field.Kind(), got, intent.Before[name]):
-		case field.Lossy(side), only && reduced(sent, got):
+		case ownLater(field, side, sent, got, only):
 			result.holds[name] = got
 		default:
 			result.edited = append(result.edited, name)
@@ -76,6 +77,13 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	}
 	slices.Sort(result.edited)
 	return result
+}
+
+// ownLater reports whether a value found some time after our write is still
+// ours: a reduction of what was sent, on a field declared lossy or under a
+// version that leaves room for nobody else. Anything else is a user's edit.
+func ownLater(field *mapping.Field, side record.Side, sent, got any, onlyOurs bool) bool {
+	return (field.Lossy(side) || onlyOurs) && reduced(sent, got)
 }
 
 // settleCreate finds out what became of a create. It either returns the record

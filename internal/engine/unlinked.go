@@ -68,7 +68,7 @@ func (p *pass) unfinishedCreate(ctx context.Context) (bool, error) {
 		}
 		answer, found, err := p.settleCreate(ctx, intent)
 		if err == nil && found {
-			return true, p.linkCreated(ctx, intent, answer)
+			return true, p.linkCreated(ctx, intent, answer, false)
 		}
 		if err == nil {
 			return false, p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}})
@@ -101,7 +101,7 @@ func (p *pass) create(ctx context.Context, source view) error {
 	}
 	answer, err := p.post(ctx, intent)
 	if err == nil {
-		return p.linkCreated(ctx, intent, answer)
+		return p.linkCreated(ctx, intent, answer, true)
 	}
 	if isCrash(err) {
 		return err
@@ -192,8 +192,10 @@ func (p *pass) post(ctx context.Context, intent ledger.Intent) (record.Record, e
 
 // linkCreated joins the source with the record that our create made. The base
 // of each sent field is what each side held then; fields that were not sent
-// have no common past yet and follow the first-link rules in the same pass.
-func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer record.Record) error {
+// have no common past yet and follow the first-link rules. direct says that the
+// answer is that of the POST itself: one that was found later may have been
+// edited since, and then the base is what was sent.
+func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer record.Record, direct bool) error {
 	made, err := p.look(answer.Ref.Side, answer)
 	if err != nil {
 		return onRef(err, answer.Ref)
@@ -208,7 +210,11 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 			continue
 		}
 		target := made.values[name]
-		if judge(field, answer.Ref.Side, sent, target, nil, false) != keptSo {
+		ours := record.Equal(field.Kind(), sent, target) || ownLater(field, answer.Ref.Side, sent, target, false)
+		if direct {
+			ours = judge(field, answer.Ref.Side, sent, target, nil, false) == keptSo
+		}
+		if !ours {
 			target = sent
 		}
 		result.holds[name] = target

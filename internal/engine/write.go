@@ -30,7 +30,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 		p.outcomeOf(moved, conflicts)
 		return p.finish(ctx, first)
 	}
-	intents := p.intentsFor(link, made)
+	intents := p.intentsFor(link, now, made)
 	for _, side := range writeOrder {
 		if intent, ok := intents[side]; ok {
 			first.OpenIntents = append(first.OpenIntents, intent)
@@ -99,7 +99,7 @@ func (p *pass) agreeBase(link *ledger.Link, now pair, made plan) bool {
 	return moved
 }
 
-func (p *pass) intentsFor(link ledger.Link, made plan) map[record.Side]ledger.Intent {
+func (p *pass) intentsFor(link ledger.Link, now pair, made plan) map[record.Side]ledger.Intent {
 	intents := map[record.Side]ledger.Intent{}
 	opened := p.engine.options.Now()
 	for side, write := range made.writes {
@@ -107,18 +107,24 @@ func (p *pass) intentsFor(link ledger.Link, made plan) map[record.Side]ledger.In
 			ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpUpdate, LinkID: link.ID,
 			Source: link.Ref(side.Other()), Target: link.Ref(side),
 			Sent: write.sent, Before: write.before, From: write.from, Patch: write.patch,
-			Cause: write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
+			IfMatch: p.ifMatch(side, now.of(side).record),
+			Cause:   write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
 		}
 	}
 	return intents
 }
 
+// ifMatch is the version a write demands, on servers that have versions.
+func (p *pass) ifMatch(side record.Side, current record.Record) string {
+	if p.in.Connector(side).Capabilities().Versions {
+		return current.Version
+	}
+	return ""
+}
+
 // send makes one PATCH.
 func (p *pass) send(ctx context.Context, current record.Record, intent ledger.Intent) (record.Record, error) {
-	options := connector.WriteOptions{}
-	if p.in.Connector(intent.Target.Side).Capabilities().Versions {
-		options.IfMatch = current.Version
-	}
+	options := connector.WriteOptions{IfMatch: intent.IfMatch}
 	if err := p.step("before update"); err != nil {
 		return record.Record{}, err
 	}

@@ -466,6 +466,8 @@ type SideState struct {
 	// WebhookID, WebhookState ("", "active", "off", "failed", "none"), WebhookURL.
 	WebhookID, WebhookState, WebhookURL string
 	WebhookCheckedAt                    time.Time
+	// WebhookVersion is the version of the integration it was registered for.
+	WebhookVersion int
 	// Capabilities is what was probed, as JSON; empty before.
 	Capabilities string
 	// Skew is the server's clock minus ours as last measured.
