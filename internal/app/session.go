@@ -37,7 +37,7 @@ func Connect(ctx context.Context, getenv func(string) string, version string) (*
 	if err != nil {
 		return nil, err
 	}
-	if attributes, err := haveAttributes(opening, parts.Temporal); err == nil && attributes {
+	if attributes, err := haveAttributes(opening, parts.Temporal, parts.Namespace); err == nil && attributes {
 		parts.Steering.Replace(process.control(parts, true))
 	}
 	return &cli.Session{

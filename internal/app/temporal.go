@@ -86,7 +86,7 @@ func SearchAttributes() map[string]enums.IndexedValueType {
 func EnsureSearchAttributes(ctx context.Context, temporal client.Client, namespace string, log logrus.FieldLogger) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	have, err := haveAttributes(ctx, temporal)
+	have, err := haveAttributes(ctx, temporal, namespace)
 	if err != nil {
 		return false, fault.Wrap(fault.Unavailable, err, "Temporal does not tell its search attributes")
 	}
@@ -102,7 +102,7 @@ func EnsureSearchAttributes(ctx context.Context, temporal client.Client, namespa
 	}
 	// A new attribute is known everywhere a moment later.
 	for {
-		if have, err = haveAttributes(ctx, temporal); have || err != nil {
+		if have, err = haveAttributes(ctx, temporal, namespace); have || err != nil {
 			break
 		}
 		select {
@@ -117,14 +117,20 @@ func EnsureSearchAttributes(ctx context.Context, temporal client.Client, namespa
 	return have, nil
 }
 
-func haveAttributes(ctx context.Context, temporal client.Client) (bool, error) {
-	//nolint:staticcheck // the replacement needs rights that a namespace's own key does not have
-	known, err := temporal.GetSearchAttributes(ctx)
+// haveAttributes asks for the attributes of the namespace; where that is not
+// allowed, for those of the cluster.
+func haveAttributes(ctx context.Context, temporal client.Client, namespace string) (bool, error) {
+	listed, err := temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	known := listed.GetCustomAttributes()
 	if err != nil {
-		return false, err
+		all, err := temporal.GetSearchAttributes(ctx)
+		if err != nil {
+			return false, err
+		}
+		known = all.GetKeys()
 	}
 	for name, kind := range SearchAttributes() {
-		if known.GetKeys()[name] != kind {
+		if known[name] != kind {
 			return false, nil
 		}
 	}
