@@ -23,8 +23,8 @@ type BeginRunIn struct {
 type BeginRunOut struct {
 	RunID      string
 	WorkflowID string
-	// Theirs: another workflow carries a running run of this kind already and
-	// was asked to list once more, or the run is over. There is nothing to do.
+	// Theirs: another workflow carries a running run of this kind and stream
+	// already, or the run is over. There is nothing to do.
 	Theirs bool
 	State  ledger.RunState
 }
@@ -49,12 +49,23 @@ func (a *Runs) BeginRun(ctx context.Context, in BeginRunIn) (BeginRunOut, error)
 	})
 }
 
-// open opens a run for its own workflow. One that would have joined a run which
-// ended at that moment is opened anew.
+// open opens a run for its own workflow. While another of its kind and stream
+// runs, a Schedule's turn is left out: joining it would make it list once more
+// for ever when turns come faster than a pass. A run that would have joined one
+// which ended at that moment is opened anew.
 func (a *Runs) open(ctx context.Context, in BeginRunIn, workflowID string) (run ledger.Run, joined bool, err error) {
 	now, err := a.Store.Now(ctx)
 	if err != nil {
 		return ledger.Run{}, false, err
+	}
+	recent, _, err := a.Store.ListRuns(ctx, in.Key, ledger.ListOptions{})
+	if err != nil {
+		return ledger.Run{}, false, err
+	}
+	for _, run := range recent {
+		if run.State == ledger.RunRunning && run.Kind == in.Kind && run.Stream == in.Stream {
+			return run, true, nil
+		}
 	}
 	for range 3 {
 		run, joined, err = a.Store.StartRun(ctx, ledger.Run{

@@ -51,7 +51,7 @@ func (a *Poller) Sweep(ctx context.Context, in SweepIn) (SweepOut, error) {
 	return many(ctx, a.Log, func() (SweepOut, error) {
 		note, stop := beating(ctx)
 		defer stop()
-		s := &sweep{Options: a.Options, in: in, nudged: map[ledger.Key]time.Time{}, note: note}
+		s := &sweep{Options: a.Options, in: in, nudged: map[ledger.Key]time.Time{}, fallen: map[string]bool{}, note: note}
 		return s.run(ctx, activity.GetWorkerStopChannel(ctx))
 	})
 }
@@ -68,6 +68,8 @@ type sweep struct {
 	running       int
 	nudged        map[ledger.Key]time.Time
 	lastConflicts time.Time
+	// fallen holds the conflicts past their deadline that this sweep tried.
+	fallen map[string]bool
 }
 
 func (s *sweep) run(ctx context.Context, stop <-chan struct{}) (SweepOut, error) {
@@ -204,7 +206,8 @@ func (s *sweep) lookAtConflicts(ctx context.Context) error {
 func (s *sweep) conflict(ctx context.Context, item ledger.KeyedConflict, now time.Time) error {
 	conflict := item.Conflict
 	past := !conflict.Deadline.IsZero() && now.After(conflict.Deadline)
-	if conflict.Started && !(past && now.After(conflict.Deadline.Add(fallbackGrace))) {
+	late := past && now.After(conflict.Deadline.Add(fallbackGrace))
+	if conflict.Started && !late || s.fallen[conflict.ID] {
 		return nil
 	}
 	s.mu.Lock()
@@ -213,6 +216,8 @@ func (s *sweep) conflict(ctx context.Context, item ledger.KeyedConflict, now tim
 	if !past {
 		return s.Orchestrator.EnsureConflict(ctx, item.Key, conflict.ID)
 	}
+	// A fallback calls both systems: once in a sweep, whatever comes of it.
+	s.fallen[conflict.ID] = true
 	if _, err := s.Engine.Fallback(ctx, item.Key, conflict.ID); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/accord-sync/accord/activities"
@@ -68,7 +69,11 @@ func TestActivationBringsAConnectionUp(t *testing.T) {
 	s := mockSteps(env, "ProbeSystems", "EnsureWebhooks", "ScheduleStreams", "PutSchedules")
 	env.OnActivity("OpenRun", anything(), activities.OpenRunIn{Key: testKey(), Kind: ledger.RunBackfill}).
 		Return(activities.OpenRunOut{RunID: "r1", WorkflowID: "w1"}, nil).Once()
-	env.ExecuteWorkflow(Activation, ActivationInput{Key: testKey()})
+	env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(
+		temporal.NewSearchAttributeKeyKeyword(TenantAttribute).ValueSet("t1"),
+		temporal.NewSearchAttributeKeyKeyword(ConnectionAttribute).ValueSet("c1"),
+	)).Return(nil).Once()
+	env.ExecuteWorkflow(Activation, ActivationInput{Key: testKey(), Tuning: Tuning{SearchAttributes: true}})
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, []string{"ProbeSystems", "EnsureWebhooks", "ScheduleStreams", "PutSchedules", "SetState active"}, s.order)
 	var status ActivationStatus

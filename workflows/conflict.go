@@ -194,7 +194,7 @@ func (c *conflict) fallback(ctx workflow.Context) error {
 	}
 	// The sides do not answer or the policy cannot decide yet: the door stays open.
 	c.decidedWait = max(grow(c.decidedWait, mostDecidedLook), decidedLook)
-	if err := workflow.Sleep(ctx, c.decidedWait); err != nil {
+	if _, err := workflow.AwaitWithTimeout(ctx, c.decidedWait, func() bool { return c.moved }); err != nil {
 		return err
 	}
 	return c.look(ctx)

@@ -164,9 +164,10 @@ func (t Tuning) heartbeat() time.Duration {
 	return min(max(t.lease()/3, 2*time.Second), 10*time.Second)
 }
 
-// pollHold is how long a poll may take before another poller may repeat it.
+// pollHold is how long a poll may take before another poller may repeat it. One
+// that takes longer is cut off and goes on from its cursor at its next turn.
 func (t Tuning) pollHold() time.Duration {
-	return min(max(2*t.lease(), 5*time.Second), time.Minute)
+	return min(max(2*t.lease(), 10*time.Second), time.Minute)
 }
 
 func (t Tuning) lease() time.Duration {
@@ -177,11 +178,11 @@ func (t Tuning) lease() time.Duration {
 }
 
 // WorkerOptions are the options of a worker; the caller adds versioning and
-// interceptors. Workflow tasks of a worker that died move on after a second
+// interceptors. Workflow tasks of a worker that died move on after two seconds
 // (the default is five), and a stopping worker lets calls to the systems end.
 func WorkerOptions(tuning Tuning) worker.Options {
 	return worker.Options{
-		StickyScheduleToStartTimeout:           time.Second,
+		StickyScheduleToStartTimeout:           2 * time.Second,
 		WorkerStopTimeout:                      tuning.lease()/3 + 5*time.Second,
 		MaxConcurrentActivityExecutionSize:     200,
 		MaxConcurrentWorkflowTaskExecutionSize: 100,
