@@ -80,12 +80,13 @@ func linkWhere(filter ledger.LinkFilter, args []any) (string, []any) {
 		if filter.Side != "" && filter.Side != side {
 			continue
 		}
-		// Living links and tombstones have an index of their own each.
+		// Living links and tombstones have an index of their own each; written as
+		// a list of ids, no database overlooks them.
 		for _, state := range []string{"state <> 'tombstone'", "state = 'tombstone'"} {
-			either = append(either, "("+state+" AND "+string(side)+"_id = "+id+")")
+			either = append(either, "SELECT id FROM links WHERE tenant_id = $1 AND connection_id = $2 AND "+state+" AND "+string(side)+"_id = "+id)
 		}
 	}
-	return where + " AND (" + strings.Join(either, " OR ") + ")", args
+	return where + " AND id IN (" + strings.Join(either, " UNION ALL ") + ")", args
 }
 
 // Link implements ledger.Records.

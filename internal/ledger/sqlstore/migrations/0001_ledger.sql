@@ -70,7 +70,7 @@ CREATE TABLE inbox (
   PRIMARY KEY (tenant_id, connection_id, side, object, record_id, stream)
 );
 CREATE INDEX inbox_due ON inbox (tenant_id, connection_id, lane, due_at, bucket, claimed_until, tries);
-CREATE INDEX inbox_run ON inbox (tenant_id, connection_id, run_id, lane, due_at, bucket, claimed_until, tries) WHERE run_id <> '';
+CREATE INDEX inbox_run ON inbox (tenant_id, connection_id, run_id, lane, due_at, bucket, claimed_until, tries, first_at) WHERE run_id <> '';
 CREATE INDEX inbox_claim ON inbox (tenant_id, connection_id, claim_token) WHERE claim_token <> '';
 CREATE INDEX inbox_age ON inbox (tenant_id, connection_id, first_at);
 
