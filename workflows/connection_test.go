@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // drains records what a connection asked for and answers what it is told.
 type drains struct {
 	env   *testsuite.TestWorkflowEnvironment
+	mu    sync.Mutex
 	asked []activities.DrainIn
 	at    []time.Time
 }
@@ -24,6 +26,8 @@ type drains struct {
 func mockDrain(env *testsuite.TestWorkflowEnvironment, answer func(n int, in activities.DrainIn) (activities.DrainOut, error)) *drains {
 	d := &drains{env: env}
 	env.OnActivity("Drain", anything(), anything()).Return(func(_ context.Context, in activities.DrainIn) (activities.DrainOut, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.asked = append(d.asked, in)
 		d.at = append(d.at, env.Now())
 		return answer(len(d.asked), in)
