@@ -19,15 +19,6 @@ func ConflictID(key ledger.Key, conflict string) string {
 	return "conflict/" + key.String() + "/" + conflict
 }
 
-// ConflictDoor is the id of the workflow that takes the decision on a conflict:
-// its own, or its connection's when many conflicts are one review (shared).
-func ConflictDoor(key ledger.Key, conflict string, shared bool) string {
-	if shared {
-		return ConnectionID(key)
-	}
-	return ConflictID(key, conflict)
-}
-
 // ActivationID is the workflow id of bringing a connection up.
 func ActivationID(key ledger.Key) string { return "activation/" + key.String() }
 

@@ -1,7 +1,5 @@
 package workflows
 
-import enumspb "go.temporal.io/api/enums/v1"
-
 // The workflow types.
 const (
 	// ConnectionType drains the inbox of one connection, for as long as it exists.
@@ -55,14 +53,3 @@ const (
 	StreamAttribute     = "AccordStream"
 	RunKindAttribute    = "AccordRunKind"
 )
-
-// SearchAttributes are the search attributes with their types, for a server
-// that is to know them.
-func SearchAttributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
-		TenantAttribute:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		ConnectionAttribute: enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		StreamAttribute:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		RunKindAttribute:    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-	}
-}

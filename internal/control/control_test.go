@@ -11,13 +11,10 @@ import (
 	logrustest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
-	"google.golang.org/grpc"
 
 	"github.com/accord-sync/accord/activities"
 	"github.com/accord-sync/accord/internal/engine"
@@ -273,30 +270,6 @@ func TestStatusHasTheShapeOfTheAPI(t *testing.T) {
 }
 
 var _ engine.Observer = (*telemetry.Observer[ledger.Key])(nil)
-
-// operator is a server that knows some search attributes.
-type operator struct {
-	operatorservice.OperatorServiceClient
-	known map[string]enumspb.IndexedValueType
-}
-
-func (o operator) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest, ...grpc.CallOption) (*operatorservice.ListSearchAttributesResponse, error) {
-	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: o.known}, nil
-}
-
-func TestMissingSearchAttributes(t *testing.T) {
-	r := newRig(t)
-	known := workflows.SearchAttributes()
-	r.temporal.On("OperatorService").Return(operator{known: known})
-	missing, err := MissingSearchAttributes(t.Context(), r.temporal, "default")
-	require.NoError(t, err)
-	require.Empty(t, missing)
-	delete(known, workflows.StreamAttribute)
-	known[workflows.TenantAttribute] = enumspb.INDEXED_VALUE_TYPE_TEXT
-	missing, err = MissingSearchAttributes(t.Context(), r.temporal, "default")
-	require.NoError(t, err)
-	require.Equal(t, []string{workflows.StreamAttribute, workflows.TenantAttribute}, missing)
-}
 
 func TestStopToleratesWhatDoesNotRun(t *testing.T) {
 	r := newRig(t)
