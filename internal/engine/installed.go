@@ -43,7 +43,9 @@ func (i *installed) get(ctx context.Context, key ledger.Key) (*Installed, ledger
 	i.mu.Lock()
 	known := i.entries[key]
 	i.mu.Unlock()
-	if known != nil && now.Sub(known.readAt) < connectionFresh {
+	// Only an active connection is trusted for a moment: one that was just
+	// activated or resumed must not wait for the copy to age.
+	if known != nil && known.state == ledger.Active && now.Sub(known.readAt) < connectionFresh {
 		return known.in, known.state, nil
 	}
 	connection, err := i.options.Store.Connection(ctx, key)
