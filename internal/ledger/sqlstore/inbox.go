@@ -171,15 +171,15 @@ func (t *txn) blocked(key ledger.Key, filter ledger.PendingFilter) (int, int64, 
 	now := "$" + itoa(len(args))
 	where = " WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.expires_at > " + now +
 		" AND i.due_at <= " + now + " AND i.claimed_until <= " + now + " AND " + where
-	const columns = `SELECT i.side, i.object, i.record_id, i.stream, l.expires_at FROM leases l `
+	// CROSS JOIN keeps SQLite from starting at the inbox.
+	const columns = `SELECT i.side, i.object, i.record_id, i.stream, l.expires_at FROM leases l CROSS JOIN `
 	counterpart := func(held, other string) string {
-		return columns + `JOIN links k ON k.tenant_id = l.tenant_id AND k.connection_id = l.connection_id AND k.` + held + `_id = l.record_id
-				AND k.` + held + `_object = l.object AND k.state <> 'tombstone'
-			JOIN inbox i ON i.tenant_id = l.tenant_id AND i.connection_id = l.connection_id AND i.side = '` + other + `'
-				AND i.object = k.` + other + `_object AND i.record_id = k.` + other + `_id` + where + ` AND l.side = '` + held + `'`
+		return columns + "links k CROSS JOIN inbox i" + where + ` AND l.side = '` + held + `'
+			AND k.tenant_id = l.tenant_id AND k.connection_id = l.connection_id AND k.` + held + `_id = l.record_id
+			AND k.` + held + `_object = l.object AND k.state <> 'tombstone'
+			AND i.side = '` + other + `' AND i.object = k.` + other + `_object AND i.record_id = k.` + other + `_id`
 	}
-	query := columns + `JOIN inbox i ON i.tenant_id = l.tenant_id AND i.connection_id = l.connection_id AND i.side = l.side
-			AND i.object = l.object AND i.record_id = l.record_id` + where + ` AND l.side <> ''` +
+	query := columns + "inbox i" + where + ` AND l.side <> '' AND i.side = l.side AND i.object = l.object AND i.record_id = l.record_id` +
 		" UNION ALL " + counterpart("left", "right") + " UNION ALL " + counterpart("right", "left")
 	until := map[string]int64{}
 	err := t.rows(query, args, func(scan func(...any) error) error {
