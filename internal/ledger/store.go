@@ -75,7 +75,7 @@ type Inbox interface {
 	// Enqueue stores changes: a new row, or a larger generation on the old one
 	// with the earlier due time, the smaller lane and the newer event id and
 	// run. It returns true when no nudge is pending, and marks one pending for
-	// nudgeFor: the caller then tells Temporal.
+	// nudgeFor: the caller then tells Temporal. NotFound without a connection.
 	Enqueue(ctx context.Context, key Key, changes []Change, nudgeFor time.Duration) (needNudge bool, err error)
 	// ClearNudge is called before the inbox is read.
 	ClearNudge(ctx context.Context, key Key) error
@@ -103,6 +103,7 @@ type Inbox interface {
 // ClaimRequest says which rows a drain wants.
 type ClaimRequest struct {
 	// Shard of Shards: rows whose ref hashes into it (fnv32a of the ref's string modulo Shards); Shards 0 or 1: all.
+	// Shards must divide 64.
 	Shard, Shards int
 	// MaxLane leaves out less urgent lanes.
 	MaxLane Lane
@@ -123,7 +124,7 @@ type PendingFilter struct {
 // Pending is what waits in a connection.
 type Pending struct {
 	// Changes due or waiting for a retry; DueNow those that could be claimed
-	// now; Untried those of them that were never finished once.
+	// now; Untried those Changes without a failed try.
 	Changes, DueNow, Untried int
 	// Intents are writes whose outcome is unknown.
 	Intents int
@@ -153,6 +154,7 @@ type Records interface {
 	// Load reads the state of a ref in a stream.
 	Load(ctx context.Context, key Key, stream string, ref record.Ref) (State, error)
 	// LoadMany is Load for many refs of one stream and side, for listings.
+	// Every id asked for is in the map.
 	LoadMany(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]State, error)
 	// Counterparts translates ids of one side into the ids of the other by
 	// active links of a stream. Unknown ids are missing from the map.
@@ -198,8 +200,8 @@ type Commit struct {
 	// PutLinks inserts or replaces links by ID. A second active or detached
 	// link for the same stream, side and id is refused with Conflict.
 	PutLinks []Link
-	// OpenIntents are stored before a write; SentIntents mark intents as sent
-	// at the given time; CloseIntents ends them.
+	// OpenIntents are stored before a write, inserted or replaced by ID (again
+	// with SentAt once they are sent); CloseIntents ends them.
 	OpenIntents  []Intent
 	CloseIntents []string
 	History      []HistoryEntry
@@ -342,7 +344,8 @@ type Listings interface {
 	// PutStreamState stores one.
 	PutStreamState(ctx context.Context, key Key, state StreamState) error
 	// ClaimDuePolls takes streams of active connections whose poll is due and
-	// moves NextPollAt ahead by hold, so that no other poller takes them.
+	// moves NextPollAt ahead by hold, so that no other poller takes them. A
+	// stored state without a NextPollAt is due at once.
 	ClaimDuePolls(ctx context.Context, hold time.Duration, limit int) ([]DuePoll, error)
 }
 
@@ -372,7 +375,8 @@ type PageCommit struct {
 type Sides interface {
 	// SideState reads; the zero value if nothing is known.
 	SideState(ctx context.Context, key Key, side record.Side) (SideState, error)
-	// UpdateSideState reads, changes and writes in one transaction.
+	// UpdateSideState reads, changes and writes in one transaction. change may
+	// be called more than once and must not call the Store.
 	UpdateSideState(ctx context.Context, key Key, side record.Side, change func(*SideState)) (SideState, error)
 	// TakeQuota takes up to want calls from the plan of a side for a lane
 	// ("live", "poll", "backfill"). spec.PerMinute 0: unlimited. The vendor's

@@ -152,7 +152,7 @@ type Lease struct {
 	Expires time.Time
 }
 
-// RefKey is the lease key of a record, KeyKey that of a match key in a stream.
+// RefKey is the lease key of a record.
 func RefKey(ref record.Ref) string { return "ref/" + ref.String() }
 
 // MatchLeaseKey is the lease key of a match key (already hashed) in a stream.
@@ -192,7 +192,6 @@ type Intent struct {
 	// RunID is the run on whose behalf it is made.
 	RunID string
 	// SentAt is when it was first sent by our clock; zero: surely never sent.
-	// ServerTime is the target's clock then, zero if unknown.
 	OpenedAt, SentAt time.Time
 }
 
@@ -450,9 +449,11 @@ type Seen struct {
 	ScanID string
 }
 
-// Side state of a connection.
+// SideState is what is known of one of the two systems of a connection, shared
+// by all workers.
 type SideState struct {
-	// PausedUntil: nobody calls before it (429). QuotaLimit etc. as last said.
+	// PausedUntil: nobody calls before it (429). QuotaLimit and the others are
+	// what the vendor's headers last said; TakeQuota counts QuotaRemaining down.
 	PausedUntil                time.Time
 	QuotaLimit, QuotaRemaining int
 	QuotaKnown                 bool

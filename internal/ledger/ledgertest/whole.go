@@ -25,7 +25,9 @@ func wholeTests() []test {
 		{"purge deletes what is old and over", wholePurge},
 		{"tenants see nothing of each other", wholeTenants},
 		{"a call given up writes all or nothing", wholeCancelled},
+		{"a panic is the caller's own", wholePanic},
 		{"now and ping", wholeNow},
+		{"closing twice is no error", wholeClose},
 	}
 }
 
@@ -197,4 +199,27 @@ func wholeNow(w *world) {
 	w.clock.Advance(time.Hour)
 	w.near(before.Add(time.Hour), w.now())
 	require.Equal(w, time.UTC, before.Location())
+}
+
+func wholePanic(w *world) {
+	require.PanicsWithValue(w, "mine", func() {
+		_, _ = w.store.UpdateSideState(w.ctx, w.key, record.Left, func(s *ledger.SideState) {
+			s.Failures = 9
+			panic("mine")
+		})
+	})
+	state, err := w.store.SideState(w.ctx, w.key, record.Left)
+	w.ok(err)
+	require.Zero(w, state)
+	w.enqueue(change(left("1")))
+}
+
+func wholeClose(w *world) {
+	store := w.db.Open(w.T, w.clock)
+	w.ok(store.Close())
+	w.ok(store.Close())
+	w.code(fault.Unavailable, store.Ping(w.ctx))
+	_, err := store.Enqueue(w.ctx, w.key, []ledger.Change{change(left("1"))}, time.Minute)
+	w.code(fault.Unavailable, err)
+	w.enqueue(change(left("1")))
 }

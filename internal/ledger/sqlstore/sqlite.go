@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
@@ -33,6 +34,7 @@ type lite struct {
 	readers chan *session
 	stop    chan struct{}
 	stopped chan struct{}
+	ended   sync.Once
 	// folder is removed at the end; empty for a ledger that stays.
 	folder string
 }
@@ -108,17 +110,18 @@ func liteDSN(path, synchronous string) string {
 	return "file://" + (&url.URL{Path: slashed}).EscapedPath() + "?" + values.Encode()
 }
 
-func (b *lite) close() error {
-	close(b.stop)
-	<-b.stopped
-	for range liteReaders {
-		(<-b.readers).drop()
-	}
-	if b.folder != "" {
-		err := b.db.Close()
-		return errors.Join(err, os.RemoveAll(b.folder))
-	}
-	return nil
+func (b *lite) close() (err error) {
+	b.ended.Do(func() {
+		close(b.stop)
+		<-b.stopped
+		for range liteReaders {
+			(<-b.readers).drop()
+		}
+		if b.folder != "" {
+			err = errors.Join(b.db.Close(), os.RemoveAll(b.folder))
+		}
+	})
+	return err
 }
 
 // read runs call on a snapshot.
