@@ -21,7 +21,7 @@ import (
 )
 
 // more are the commands of other packages.
-func more() []*cobra.Command { return nil }
+func more() []*cobra.Command { return []*cobra.Command{demoCommand()} }
 
 func hooks() cli.Hooks {
 	return cli.Hooks{
