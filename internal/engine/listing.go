@@ -335,6 +335,9 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	if len(state.Intents) > 0 || len(state.Held) > 0 || link.GoneSide != "" {
 		return true
 	}
+	if len(state.Conflicts) > 0 {
+		return !knownOpen(state, side, v)
+	}
 	base := link.Base.Of(side)
 	for _, field := range s.Mapping.Fields() {
 		value := v.values[field.Name()]
@@ -343,7 +346,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 			continue
 		}
 		if !ok || changed(field, value, known) {
-			return !knownOpen(state, side, v) && !parkedAs(state, v)
+			return !parkedAs(state, v)
 		}
 	}
 	return false
@@ -377,12 +380,10 @@ func parkedAs(state ledger.State, v view) bool {
 	return false
 }
 
-// knownOpen reports whether all that differs from the base is in open conflicts
-// that know these very values.
+// knownOpen reports whether the row shows nothing but what the open conflicts
+// of its link know already: their values, and the base in every other field. A
+// value that was put back to the base is news: it closes its conflict.
 func knownOpen(state ledger.State, side record.Side, v view) bool {
-	if len(state.Conflicts) == 0 || state.Link == nil {
-		return false
-	}
 	open := map[string]any{}
 	for _, conflict := range state.Conflicts {
 		if conflict.State != ledger.ConflictOpen {
@@ -393,14 +394,16 @@ func knownOpen(state ledger.State, side record.Side, v view) bool {
 			open[conflict.Field] = conflict.Right
 		}
 	}
+	if survivor, flagged := open[""]; flagged {
+		return sameValue(survivor, map[string]any(v.values))
+	}
 	base := state.Link.Base.Of(side)
 	for name, value := range v.values {
-		known, settled := base[name]
-		if settled && sameValue(known, value) {
-			continue
+		known, ok := open[name]
+		if !ok {
+			known, ok = base[name]
 		}
-		standing, ok := open[name]
-		if !ok || !sameValue(standing, value) {
+		if !ok || !sameValue(known, value) {
 			return false
 		}
 	}
