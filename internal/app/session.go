@@ -19,7 +19,7 @@ import (
 )
 
 // connectTimeout is how long a command waits for the ledger and for Temporal.
-const connectTimeout = 10 * time.Second
+const connectTimeout = 3 * time.Second
 
 // Connect opens what the commands of the shell work on, as the environment says.
 func Connect(ctx context.Context, getenv func(string) string, version string) (*cli.Session, error) {

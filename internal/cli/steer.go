@@ -55,7 +55,10 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 func printSide(out io.Writer, name string, side control.SideStatus) {
 	words := []string{"reachable"}
 	if !side.Reachable {
-		words = []string{"not reachable (" + orElse(side.LastError, "unknown") + ")"}
+		words = []string{"not called yet"}
+		if side.LastError != "" {
+			words = []string{"not reachable (" + side.LastError + ")"}
+		}
 	}
 	if side.PausedUntil != nil {
 		words = append(words, "waits until "+clock(*side.PausedUntil))

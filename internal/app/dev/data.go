@@ -19,6 +19,8 @@ type data struct {
 	settings config.Settings
 	// keyFile and tokenFile are empty when the environment gave the value.
 	keyFile, tokenFile string
+	// fromEnvironment is set when ACCORD_DB names the ledger.
+	fromEnvironment bool
 }
 
 // openData makes the folder, and a key and a token in it where the environment
@@ -35,7 +37,7 @@ func openData(options Options) (data, error) {
 	if err != nil {
 		return data{}, err
 	}
-	opened := data{settings: settings}
+	opened := data{settings: settings, fromEnvironment: settings.DB != ""}
 	if opened.settings.DB == "" {
 		opened.settings.DB = "sqlite:" + filepath.Join(dir, LedgerFile)
 	}

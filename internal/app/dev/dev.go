@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -182,7 +183,11 @@ func (d data) tell(out io.Writer, at Addresses) {
 		fmt.Fprintf(out, "Temporal UI  %s\n", at.UI)
 	}
 	fmt.Fprintf(out, "Temporal     %s\n", at.Temporal)
-	fmt.Fprintf(out, "ledger       %s\n", d.settings.DB)
+	ledger := "as " + config.EnvDB + " says"
+	if !d.fromEnvironment {
+		ledger = d.settings.DB
+	}
+	fmt.Fprintf(out, "ledger       %s\n", ledger)
 	fmt.Fprintf(out, "token        %s\n", d.where(d.tokenFile, config.EnvToken))
 	fmt.Fprintf(out, "key          %s\n", d.where(d.keyFile, config.EnvKey))
 	if d.settings.PublicURL == "" {
@@ -190,8 +195,24 @@ func (d data) tell(out io.Writer, at Addresses) {
 	} else {
 		fmt.Fprintf(out, "webhooks     %s/webhooks/…\n", d.settings.PublicURL)
 	}
+	fmt.Fprintf(out, "for commands in another shell (accord status, sync …):\n  %s\n", d.exports(at))
 	fmt.Fprintln(out, "Ctrl-C stops it; nothing is lost.")
 }
+
+// exports is a line for a shell that sets the environment of commands.
+func (d data) exports(at Addresses) string {
+	line := "export TEMPORAL_ADDRESS=" + quoted(at.Temporal)
+	if !d.fromEnvironment {
+		line += " ACCORD_DB=" + quoted(d.settings.DB)
+	}
+	if d.keyFile != "" {
+		line += ` ACCORD_KEY="$(cat ` + quoted(d.keyFile) + `)"`
+	}
+	return line
+}
+
+// quoted is a word for a POSIX shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func (data) where(file, variable string) string {
 	if file == "" {
