@@ -246,7 +246,6 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 	log := e.options.Log.WithFields(logrus.Fields{"connection": in.Key.String(), "record": row.Ref.String(), "stream": row.Stream, "run": row.RunID})
 	stream, ok := in.Stream(row.Stream)
 	if !ok {
-		stream = Stream{}
 		e.dropUnknown(ctx, in, row, log)
 		return nil
 	}

@@ -131,9 +131,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 		case state.Link == nil:
 			free = append(free, other)
 		default:
-			if err := p.taken(ctx, source, other, *state.Link); err != nil {
-				return nil, err
-			}
+			return nil, p.taken(ctx, source, other, *state.Link)
 		}
 	}
 	if len(free) == 0 {
@@ -148,7 +146,8 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 	return &free[0], nil
 }
 
-// taken looks at the record that holds the candidate. If it is gone, or has
+// taken says why a linked candidate cannot be had: it looks at the record that
+// holds it. If that one is gone, or has
 // another key by now, the candidate will be free or deleted soon: come back.
 func (p *pass) taken(ctx context.Context, source view, other view, link ledger.Link) error {
 	holder := link.Ref(source.record.Ref.Side)

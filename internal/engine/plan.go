@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/merge"
@@ -54,10 +53,6 @@ type plan struct {
 	conflicts []string
 	// unset are references without a counterpart: left as they are.
 	unset []string
-}
-
-func (p plan) empty() bool {
-	return len(p.agree) == 0 && len(p.writes) == 0 && len(p.conflicts) == 0
 }
 
 // makePlan decides every field of a pair. The error is a fault.Invalid for a
@@ -296,6 +291,3 @@ func (w *sideWrite) cause() ledger.Cause {
 func sameValue(a, b any) bool {
 	return reflect.DeepEqual(a, b) || record.Fingerprint(a) == record.Fingerprint(b)
 }
-
-// unmappable reports whether err parks the record.
-func unmappable(err error) bool { return fault.Is(err, fault.Invalid) }

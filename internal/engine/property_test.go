@@ -26,9 +26,9 @@ var machineFields = map[string][2]string{
 
 // edit is one value that a user set.
 type edit struct {
-	side         record.Side
-	id, name     string
-	value, email string
+	side     record.Side
+	id, name string
+	value    string
 }
 
 // machine plays users, deliveries, faults and crashes against the real engine
@@ -38,6 +38,9 @@ type machine struct {
 	edits []edit
 	made  map[string]string
 	gone  map[string]bool
+	// loose are fields where a user restored an older value: the history cannot
+	// tell such an edit from the older one.
+	loose map[string]bool
 	keys  int
 	value int
 }
@@ -116,6 +119,26 @@ func (m *machine) Edit(t *rapid.T) {
 	}
 	m.b.edit(side, id, nested(path, value))
 	m.edits = append(m.edits, edit{side: side, id: id, name: name, value: value})
+	if rapid.Bool().Draw(t, "hinted") {
+		m.b.hint(side, id)
+	}
+}
+
+// Restore sets a field to what some record held before, or clears it.
+func (m *machine) Restore(t *rapid.T) {
+	side := sideOf(t)
+	id, ok := m.pick(t, side)
+	if !ok {
+		t.Skip("nothing to edit")
+	}
+	name := rapid.SampledFrom([]string{"company", "note"}).Draw(t, "field")
+	path := machineFields[name][0]
+	if side == record.Right {
+		path = machineFields[name][1]
+	}
+	value := rapid.SampledFrom([]string{"", "value 1", "value 2", "value 12"}).Draw(t, "value")
+	m.b.edit(side, id, nested(path, value))
+	m.loose[name] = true
 	if rapid.Bool().Draw(t, "hinted") {
 		m.b.hint(side, id)
 	}
@@ -232,7 +255,7 @@ func (m *machine) converged(t *rapid.T) {
 			if _, conflicting := open[link.ID+"/"+name]; conflicting {
 				continue
 			}
-			require.Equal(t, field(l, paths[0]), field(r, paths[1]), "%s of %s and %s", name, link.Left, link.Right)
+			require.Equal(t, text(l, paths[0]), text(r, paths[1]), "%s of %s and %s", name, link.Left, link.Right)
 		}
 		m.noLostEdit(t, link, l, r, open)
 	}
@@ -275,7 +298,7 @@ func (m *machine) noLostEdit(t *rapid.T, link ledger.Link, l, r wire.Record, ope
 		if one.side == record.Right {
 			now = text(r, paths[1])
 		}
-		if _, conflicting := open[link.ID+"/"+one.name]; conflicting || now == one.value {
+		if _, conflicting := open[link.ID+"/"+one.name]; conflicting || now == one.value || m.loose[one.name] {
 			continue
 		}
 		history, _, err := m.b.store.ListHistory(m.b.ctx, m.b.key, ledger.HistoryFilter{Stream: "leads", Side: one.side, ID: one.id, Field: one.name}, ledger.ListOptions{Limit: 200})
@@ -294,7 +317,7 @@ func TestContractUnderRandomUsersFaultsAndCrashes(t *testing.T) {
 		// One record at a time, so that a failure is the same when it is run again.
 		b := newBench(t, dir, setup{edit: func(yaml string) string { return strings.ReplaceAll(yaml, "concurrency: 8", "concurrency: 1") }})
 		defer b.end()
-		m := &machine{b: b, made: map[string]string{}, gone: map[string]bool{}}
+		m := &machine{b: b, made: map[string]string{}, gone: map[string]bool{}, loose: map[string]bool{}}
 		t.Repeat(rapid.StateMachineActions(m))
 		m.finish(t)
 	})

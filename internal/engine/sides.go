@@ -112,7 +112,8 @@ func (s *sides) observe(ctx context.Context, key ledger.Key, side record.Side, e
 	after := copied.failures
 	stale := now.Sub(copied.state.LastOKAt) > time.Minute
 	s.mu.Unlock()
-	if after == before && !(after == 0 && stale && err == nil) || failed && after < breakerFailures {
+	news := after != before || err == nil && stale
+	if !news || failed && after < breakerFailures {
 		return
 	}
 	pause := min(breakerMax, breakerFirst<<min(max(after-breakerFailures, 0), 5))

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// sifted is what a page leaves: seen rows, and changes for those that need a look.
+type sifted struct {
+	seen    []ledger.Seen
+	changes []ledger.Change
+	// records counts the rows of the page behind the changes.
+	records int
+}
+
+// sift compares the full rows of a page with the base of each link. A row that
+// equals its side's base, with nothing open, needs no look and no call.
+func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side record.Side, records []record.Record, lane ledger.Lane, runID string) (sifted, error) {
+	ids := make([]string, 0, len(records))
+	for _, found := range records {
+		ids = append(ids, found.Ref.ID)
+	}
+	states, err := e.options.Store.LoadMany(ctx, in.Key, stream.Spec.Name, side, ids)
+	if err != nil {
+		return sifted{}, err
+	}
+	refs := newResolver(ctx, e.options.Store, in.Key)
+	var result sifted
+	for _, found := range records {
+		v, err := stream.look(side, found, refs.lookup)
+		needsLook := err != nil
+		if err == nil {
+			row := stream.seenRow(v)
+			row.ScanID = runID
+			result.seen = append(result.seen, row)
+			result.seen = append(result.seen, markerRows(stream, side, found)...)
+			needsLook = stream.needsLook(side, v, states[found.Ref.ID], refs.lookup)
+		}
+		if needsLook {
+			result.records++
+			result.changes = append(result.changes, ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID})
+		}
+	}
+	return result, refs.err()
+}
+
+// markerRows remembers the id that a record carries of its counterpart.
+func markerRows(stream Stream, side record.Side, found record.Record) []ledger.Seen {
+	path := stream.Spec.Marker.Of(side)
+	if path == "" {
+		return nil
+	}
+	value, _ := found.Fields.Get(path)
+	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
+	if id == "" || len(id) > maxID {
+		return nil
+	}
+	return []ledger.Seen{{Stream: markerStream(stream.Spec.Name), Ref: found.Ref, MatchHash: record.Hash("marker", id), InScope: true}}
+}
+
+// needsLook reports whether a listed row asks for a reconcile.
+func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs mapping.Resolver) bool {
+	link := state.Link
+	switch {
+	case link == nil && buried(state, v.record.Ref):
+		return false
+	case link == nil:
+		return v.inScope && !parkedAs(state, v)
+	case link.State == ledger.LinkDetached:
+		return false
+	case s.matchOnly():
+		return link.GoneSide != ""
+	}
+	if len(state.Intents) > 0 || len(state.Held) > 0 || link.GoneSide != "" {
+		return true
+	}
+	if len(state.Conflicts) > 0 {
+		return !knownOpen(state, side, v)
+	}
+	base := link.Base.Of(side)
+	for _, field := range s.Mapping.Fields() {
+		value := v.values[field.Name()]
+		known, ok := base[field.Name()]
+		if !ok && dangling(field, side, value, refs) {
+			continue
+		}
+		if !ok || changed(field, value, known) {
+			return !parkedAs(state, v)
+		}
+	}
+	return false
+}
+
+// dangling reports whether a reference is blank or has no counterpart yet: such
+// a field stays unset and asks for nothing.
+func dangling(field *mapping.Field, side record.Side, value any, refs mapping.Resolver) bool {
+	if field.Kind().Name != record.KindRef {
+		return false
+	}
+	if record.IsBlank(value) {
+		return true
+	}
+	id, _ := record.Canon(field.Kind(), value).(string)
+	_, known := refs(field.Kind().Stream, side, id)
+	return !known
+}
+
+// parkedAs reports whether the record was refused exactly as it is. Answers that
+// may be different next time (403, an ambiguity) are looked at again.
+func parkedAs(state ledger.State, v view) bool {
+	for _, letter := range state.DeadLetters {
+		if letter.State != ledger.DeadLetterOpen || letter.Reason.Code == string(fault.Forbidden) || letter.Reason.Code == codeAmbiguous {
+			continue
+		}
+		if letter.Ref == v.record.Ref && letter.SourcePrint == v.print || letter.Ref != v.record.Ref && letter.TargetPrint == v.print {
+			return true
+		}
+	}
+	return false
+}
+
+// knownOpen reports whether the row shows nothing but what the open conflicts
+// of its link know already: their values, and the base in every other field. A
+// value that was put back to the base is news: it closes its conflict.
+func knownOpen(state ledger.State, side record.Side, v view) bool {
+	open := map[string]any{}
+	for _, conflict := range state.Conflicts {
+		if conflict.State != ledger.ConflictOpen {
+			return false
+		}
+		open[conflict.Field] = conflict.Left
+		if side == record.Right {
+			open[conflict.Field] = conflict.Right
+		}
+	}
+	if survivor, flagged := open[""]; flagged {
+		return sameValue(survivor, map[string]any(v.values))
+	}
+	base := state.Link.Base.Of(side)
+	for name, value := range v.values {
+		known, ok := open[name]
+		if !ok {
+			known, ok = base[name]
+		}
+		if !ok || !sameValue(known, value) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// DeadLetterState is the state of a parked record.
+type DeadLetterState string
+
+// The states of a dead letter.
+const (
+	DeadLetterOpen      DeadLetterState = "open"
+	DeadLetterReplayed  DeadLetterState = "replayed"
+	DeadLetterResolved  DeadLetterState = "resolved"
+	DeadLetterDiscarded DeadLetterState = "discarded"
+)
+
+// Reason is why a record was parked.
+type Reason struct {
+	Code    string `json:"code"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+	Status  int    `json:"status,omitempty"`
+	// RequestID is the vendor's.
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// DeadLetter is a parked record. There is at most one open one per stream and ref.
+type DeadLetter struct {
+	ID     string
+	Stream string
+	// Ref is the source record; LinkID its link if it has one.
+	Ref    record.Ref
+	LinkID string
+	Reason Reason
+	Tries  int
+	// Overrides are values a person gave for the next replay, by field, in the
+	// form of the source side.
+	Overrides       Values
+	FirstAt, LastAt time.Time
+	State           DeadLetterState
+	// SourcePrint and TargetPrint fingerprint the mapped values of the two
+	// sides when it was parked: while both stay the same, nothing is tried.
+	SourcePrint, TargetPrint string
+	// DiscardReason is what the person said.
+	DiscardReason string
+}
+
+// HeldState is the state of an operation the guard holds.
+type HeldState string
+
+// The states of a held operation.
+const (
+	HeldWaiting  HeldState = "held"
+	HeldApproved HeldState = "approved"
+	HeldRejected HeldState = "rejected"
+	HeldDone     HeldState = "done"
+)
+
+// Held is an operation the guard holds until an operator approves.
+type Held struct {
+	ID     string
+	Stream string
+	LinkID string
+	// Ref is the record that would be deleted, cleared or rewritten.
+	Ref   record.Ref
+	Op    string
+	Since time.Time
+	State HeldState
+}

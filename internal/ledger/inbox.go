@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Lane is the urgency of a change, smallest first.
+type Lane int
+
+// The lanes: a person or an event waits; a listing found it; a first load.
+const (
+	LaneLive     Lane = 0
+	LanePoll     Lane = 1
+	LaneBackfill Lane = 2
+)
+
+// Change says "look at this record". It carries a ref, never trusted values.
+type Change struct {
+	Stream string
+	Ref    record.Ref
+	// DueAt is when to look; zero: now.
+	DueAt time.Time
+	Lane  Lane
+	// RunID is the run that found it, if any; EventID the event.
+	RunID, EventID string
+	// Trace is the W3C traceparent of the call that brought it.
+	Trace string
+}
+
+// Work is a claimed change.
+type Work struct {
+	Change
+	// Generation grows with every arrival of the same ref; done means delete
+	// where the generation is still this one.
+	Generation int64
+	// Tries counts failed tries; Claims counts all claims, crashes included.
+	Tries, Claims int
+	// FirstAt is when the row came into being.
+	FirstAt time.Time
+	// Lease is the right to work on the record (and its counterpart if linked).
+	Lease Lease
+}
+
+// Lease is the right to work on some keys until Expires. The token is unique to
+// one acquisition and never used again: a commit is refused as soon as any of
+// its keys has been taken by another acquisition.
+type Lease struct {
+	Token   string
+	Keys    []string
+	Expires time.Time
+}
+
+// RefKey is the lease key of a record.
+func RefKey(ref record.Ref) string { return "ref/" + ref.String() }
+
+// MatchLeaseKey is the lease key of a match key (already hashed) in a stream.
+func MatchLeaseKey(stream, hash string) string { return "key/" + stream + "/" + hash }

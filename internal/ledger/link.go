@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Values holds one plain value per field, by the name under `fields:`.
+type Values map[string]any
+
+// Base is, for each mapped field and side, what that server was last known to
+// hold: plain values as read, so that a new normal form changes nothing. A field
+// that is absent has no common past (first-link rules apply).
+type Base struct {
+	Left  Values `json:"left"`
+	Right Values `json:"right"`
+	// LeftWrote and RightWrote are the server's times that our own last write
+	// on that side caused: they never count as a user's edit (newest wins).
+	LeftWrote  time.Time `json:"left_wrote,omitzero"`
+	RightWrote time.Time `json:"right_wrote,omitzero"`
+}
+
+// Of returns the values of one side.
+func (b Base) Of(side record.Side) Values {
+	if side == record.Left {
+		return b.Left
+	}
+	return b.Right
+}
+
+// LinkState is the state of a link.
+type LinkState string
+
+// The states of a link: in step; deleted (both ids kept, nothing comes back);
+// unlinked for good by the ignore policy, the survivor is not matched again.
+const (
+	LinkActive    LinkState = "active"
+	LinkTombstone LinkState = "tombstone"
+	LinkDetached  LinkState = "detached"
+)
+
+// Link joins a left and a right record of a stream.
+type Link struct {
+	ID     string
+	Stream string
+	// Left and Right are the refs. Both are set in every state.
+	Left, Right record.Ref
+	State       LinkState
+	Base        Base
+	// LeftVersion and RightVersion are the versions the base belongs to, if any.
+	LeftVersion, RightVersion string
+	// GoneSide and GoneAt mark a first "not found" that waits to be verified.
+	GoneSide record.Side
+	GoneAt   time.Time
+	// Flagged is set when a delete met an edit and both were kept.
+	Flagged              bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Ref returns the ref on one side.
+func (l Link) Ref(side record.Side) record.Ref {
+	if side == record.Left {
+		return l.Left
+	}
+	return l.Right
+}

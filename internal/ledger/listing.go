@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Cursor is how far one listing was read.
+type Cursor struct {
+	// Since is the changed-since bound of the listing under way, Page the
+	// connector's cursor inside it (empty: at its start).
+	Since time.Time
+	Page  string
+	// HighWater is the largest server time safely read; the next poll starts
+	// there minus the overlap.
+	HighWater time.Time
+	// PendingHighWater becomes HighWater when the listing under way ends.
+	PendingHighWater time.Time
+	// Done is set for listings that are read once (a run's).
+	Done bool
+}
+
+// Seen is what a listing or read last showed of a record.
+type Seen struct {
+	Stream string
+	Ref    record.Ref
+	// Print is the fingerprint of the mapped values.
+	Print string
+	// MatchHash is the hash of the match key; empty when blank.
+	MatchHash string
+	// InScope is the stream's `where` for this row.
+	InScope   bool
+	UpdatedAt time.Time
+	// ScanID is the run whose full scan saw it last.
+	ScanID string
+}
+
+// SideState is what is known of one of the two systems of a connection, shared
+// by all workers.
+type SideState struct {
+	// PausedUntil: nobody calls before it (429). QuotaLimit and the others are
+	// what the vendor's headers last said; TakeQuota counts QuotaRemaining down.
+	PausedUntil                time.Time
+	QuotaLimit, QuotaRemaining int
+	QuotaKnown                 bool
+	QuotaResetAt               time.Time
+	// Failures counts consecutive failures; BrokenUntil is the circuit breaker.
+	Failures    int
+	BrokenUntil time.Time
+	// LastOKAt is the last good answer, LastError the code of the last failure.
+	LastOKAt  time.Time
+	LastError string
+	// WebhookID, WebhookState ("", "active", "off", "failed", "none"), WebhookURL.
+	WebhookID, WebhookState, WebhookURL string
+	WebhookCheckedAt                    time.Time
+	// WebhookVersion is the version of the integration it was registered for.
+	WebhookVersion int
+	// Capabilities is what was probed, as JSON; empty before.
+	Capabilities string
+	// Skew is the server's clock minus ours as last measured.
+	Skew time.Duration
+}
+
+// StreamState is the schedule of a stream of a connection.
+type StreamState struct {
+	Stream                    string
+	NextPollAt, NextCompareAt time.Time
+	LastPollAt, LastCompareAt time.Time
+	// IdlePolls counts polls in a row that found nothing.
+	IdlePolls int
+}

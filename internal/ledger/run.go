@@ -1,0 +1,69 @@
+package ledger
+
+import (
+	"time"
+)
+
+// RunKind is the kind of a run.
+type RunKind string
+
+// The kinds of runs.
+const (
+	RunBackfill RunKind = "backfill"
+	RunPoll     RunKind = "poll"
+	RunCompare  RunKind = "compare"
+	RunReplay   RunKind = "replay"
+	RunUndo     RunKind = "undo"
+)
+
+// RunState is the state of a run.
+type RunState string
+
+// The states of a run.
+const (
+	RunRunning   RunState = "running"
+	RunSucceeded RunState = "succeeded"
+	RunFailed    RunState = "failed"
+	RunCancelled RunState = "cancelled"
+)
+
+// Counts are what a run did. Read counts rows listed; the others count records.
+type Counts struct {
+	Read      int `json:"read"`
+	Created   int `json:"created"`
+	Updated   int `json:"updated"`
+	Deleted   int `json:"deleted"`
+	Linked    int `json:"linked"`
+	Unchanged int `json:"unchanged"`
+	Conflicts int `json:"conflicts"`
+	Parked    int `json:"parked"`
+	Held      int `json:"held"`
+}
+
+// Add returns the sum.
+func (c Counts) Add(d Counts) Counts {
+	return Counts{
+		Read: c.Read + d.Read, Created: c.Created + d.Created, Updated: c.Updated + d.Updated,
+		Deleted: c.Deleted + d.Deleted, Linked: c.Linked + d.Linked, Unchanged: c.Unchanged + d.Unchanged,
+		Conflicts: c.Conflicts + d.Conflicts, Parked: c.Parked + d.Parked, Held: c.Held + d.Held,
+	}
+}
+
+// Run is one pass with counts and progress.
+type Run struct {
+	ID   string
+	Key  Key
+	Kind RunKind
+	// Stream is empty for a run over all streams.
+	Stream             string
+	State              RunState
+	Error              string
+	StartedAt, EndedAt time.Time
+	// Done counts records finished; Total is -1 while unknown.
+	Done, Total int
+	Counts      Counts
+	WorkflowID  string
+	// Again is set when somebody asked for the same run while it was running:
+	// it lists once more before it ends.
+	Again bool
+}
