@@ -73,7 +73,7 @@ func (e *Engine) Drain(ctx context.Context, key ledger.Key, request DrainRequest
 		result.NextDue = until
 		return result, err
 	}
-	d := &drain{engine: e, key: key, request: request, end: e.options.Now().Add(stay(request.For)), slots: make(chan struct{}, inFlight(in))}
+	d := &drain{engine: e, key: key, request: request, end: e.options.Now().Add(stay(request.For)), slots: make(chan struct{}, inFlight(in)), freed: make(chan struct{}, 1)}
 	err = d.run(ctx)
 	d.wait.Wait()
 	if err != nil {
@@ -126,10 +126,12 @@ type drain struct {
 	request DrainRequest
 	end     time.Time
 	slots   chan struct{}
-	wait    sync.WaitGroup
-	mu      sync.Mutex
-	result  DrainResult
-	beatAt  time.Time
+	// freed has a token when a row has ended since it was last looked at.
+	freed  chan struct{}
+	wait   sync.WaitGroup
+	mu     sync.Mutex
+	result DrainResult
+	beatAt time.Time
 }
 
 func (d *drain) run(ctx context.Context) error {
@@ -203,16 +205,28 @@ func (d *drain) beat() {
 func (d *drain) free() int { return cap(d.slots) - len(d.slots) }
 func (d *drain) busy() int { return len(d.slots) }
 
-// pause waits for a slot to become free, at most for a while.
+// pause waits for a row to end, at most for a while: others may become due.
 func (d *drain) pause(ctx context.Context, most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
+	case <-d.freed:
+		return true
 	case <-timer.C:
 		return true
 	}
+}
+
+// ended gives a slot back and wakes the claimer.
+func (d *drain) ended() {
+	<-d.slots
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+	d.wait.Done()
 }
 
 func (d *drain) start(ctx context.Context, in *Installed, row ledger.Work, claimedAt time.Time) {
@@ -222,7 +236,7 @@ func (d *drain) start(ctx context.Context, in *Installed, row ledger.Work, claim
 	d.result.Claimed++
 	d.mu.Unlock()
 	go func() {
-		defer func() { <-d.slots; d.wait.Done() }()
+		defer d.ended()
 		p := d.engine.work(ctx, in, row, claimedAt, d.request.WorkflowID)
 		d.mu.Lock()
 		defer d.mu.Unlock()
