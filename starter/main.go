@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/accord-sync/accord/internal/app"
+	"github.com/accord-sync/accord/internal/app/shell"
 	"github.com/accord-sync/accord/internal/cli"
 )
 
@@ -18,7 +19,7 @@ func main() {
 	code := cli.Run(ctx, cli.New(cli.Options{
 		Name: "starter", About: "Start, steer and query the syncs of Accord",
 		Version: app.Version(), Tenant: app.DefaultTenant,
-		Connect: func(ctx context.Context) (*cli.Session, error) { return app.Connect(ctx, os.Getenv, app.Version()) },
+		Connect: func(ctx context.Context) (*cli.Session, error) { return shell.Connect(ctx, os.Getenv, app.Version()) },
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}), os.Args[1:])
 	stop()

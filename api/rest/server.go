@@ -157,7 +157,8 @@ func New(options Options) *Server {
 	// gin prints its routes unless told that it is not being debugged.
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
-	// Handlers hand the gin context on as their context: it ends with the request.
+	// Handlers hand the gin context (a copy, see ownContext) on as their context:
+	// it ends with the request.
 	router.ContextWithFallback = true
 	router.HandleMethodNotAllowed = true
 	router.RedirectTrailingSlash = false
@@ -199,7 +200,7 @@ func (s *Server) openRoutes() []openRoute {
 // registerAPI puts the generated table of routes behind the token.
 func (s *Server) registerAPI() {
 	api := s.router.Group("/", limitTime(callTimeout), s.authorize, s.readBody, s.repeatable)
-	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
+	strict := NewStrictHandlerWithOptions(s, []StrictMiddlewareFunc{ownContext}, StrictGinServerOptions{
 		RequestErrorHandlerFunc:  s.badRequest,
 		HandlerErrorFunc:         s.fail,
 		ResponseErrorHandlerFunc: s.fail,
@@ -207,6 +208,13 @@ func (s *Server) registerAPI() {
 	RegisterHandlersWithOptions(api, strict, GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.badRequest(c, err) },
 	})
+}
+
+// ownContext gives a handler a copy of the gin context. The original is used for
+// another request as soon as this one is answered, while a database driver may
+// still watch it for its end.
+func ownContext(next StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return next(c.Copy(), request) }
 }
 
 // ServeHTTP answers one request.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/app"
 	"github.com/accord-sync/accord/internal/app/dev"
+	"github.com/accord-sync/accord/internal/app/shell"
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/config"
 	"github.com/accord-sync/accord/internal/devserver"
@@ -40,7 +41,7 @@ func hooks() cli.Hooks {
 			if err != nil {
 				return cli.Plan{}, err
 			}
-			return app.CheckPlan(allowed, time.Now)(text, variables, secrets)
+			return shell.CheckPlan(allowed, time.Now)(text, variables, secrets)
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/accord-sync/accord/internal/app"
+	"github.com/accord-sync/accord/internal/app/shell"
 	"github.com/accord-sync/accord/internal/cli"
 )
 
@@ -17,7 +18,7 @@ func main() {
 	options := cli.Options{
 		Name: "accord", About: "Accord keeps two systems in agreement, durably",
 		Version: app.Version(), Tenant: app.DefaultTenant,
-		Connect: func(ctx context.Context) (*cli.Session, error) { return app.Connect(ctx, os.Getenv, app.Version()) },
+		Connect: func(ctx context.Context) (*cli.Session, error) { return shell.Connect(ctx, os.Getenv, app.Version()) },
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	root := cli.New(options)

@@ -47,6 +47,9 @@ func (p Plan) Driver(side record.Side) connector.Driver {
 	return p.right
 }
 
+// Objects are the collections that the streams use on a side.
+func (p Plan) Objects(side record.Side) []string { return objectsOf(p.Integration, side) }
+
 // Plan reads an integration in full: syntax, placeholders, mappings, drivers
 // and their collections. Mistakes are fault.Usage with positions.
 func (i *Installer) Plan(text string, variables, secrets map[string]string) (Plan, error) {

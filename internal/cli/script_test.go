@@ -11,6 +11,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/app"
 	"github.com/accord-sync/accord/internal/app/dev"
+	"github.com/accord-sync/accord/internal/app/shell"
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/config"
 )
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 func options(name string) cli.Options {
 	return cli.Options{
 		Name: name, About: "Accord in a test", Version: "v0.0.0-test", Tenant: app.DefaultTenant,
-		Connect: func(ctx context.Context) (*cli.Session, error) { return app.Connect(ctx, os.Getenv, "test") },
+		Connect: func(ctx context.Context) (*cli.Session, error) { return shell.Connect(ctx, os.Getenv, "test") },
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	}
 }
@@ -77,7 +78,7 @@ func accord() {
 		Migrate: func(ctx context.Context) error {
 			return app.Part(ctx, "migrate", config.Need{Ledger: true}, app.Migrate)
 		},
-		Plan: app.CheckPlan(nil, time.Now), Now: time.Now,
+		Plan: shell.CheckPlan(nil, time.Now), Now: time.Now,
 	})
 	os.Exit(cli.Run(ctx, root, os.Args[1:]))
 }
