@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -237,7 +239,24 @@ func (p *Play) verifyLoadWrites(ctx context.Context) (string, error) {
 	}
 	told := strings.Join(read, "; ")
 	if !good {
-		return told, fmt.Errorf("expected %d creates in SalesOS and %d in Acme, nothing else; read: %s", onlyRight, onlyLeft, told)
+		return told, fmt.Errorf("expected %d creates in SalesOS and %d in Acme, nothing else; read: %s; %s", onlyRight, onlyLeft, told, p.updates(ctx))
 	}
 	return told, nil
+}
+
+// updates tells a few of the service's updates, for a person who wonders about them.
+func (p *Play) updates(ctx context.Context) string {
+	var told []string
+	for _, one := range p.systems() {
+		calls, err := p.calls(ctx, one, 0)
+		if err != nil {
+			return err.Error()
+		}
+		for _, call := range calls {
+			if call.Method == http.MethodPatch && len(told) < 3 {
+				told = append(told, fmt.Sprintf("%s %s wrote %s at %s", one.name, call.ID, strings.Join(call.Fields, ", "), call.At.Format(time.TimeOnly+".000")))
+			}
+		}
+	}
+	return strings.Join(told, "; ")
 }

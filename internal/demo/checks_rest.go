@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
@@ -48,15 +49,9 @@ func (p *Play) deleteOn(ctx context.Context, from *system, who pair) (string, er
 	if err != nil {
 		return "", err
 	}
-	calls, err := p.calls(ctx, from, since)
+	verified, err := p.verifiedGone(ctx, from, who, since)
 	if err != nil {
 		return "", err
-	}
-	verified := 0
-	for _, one := range calls {
-		if one.Method == http.MethodGet && one.Status == http.StatusNotFound && one.ID == who.on(from.side) && !one.At.After(*gone.DeletedAt) {
-			verified++
-		}
 	}
 	origin, err := p.record(ctx, from, who.on(from.side))
 	if err != nil {
@@ -71,6 +66,32 @@ func (p *Play) deleteOn(ctx context.Context, from *system, who pair) (string, er
 		return read, fmt.Errorf("expected the delete to be verified twice; read: %d", verified)
 	}
 	return read, nil
+}
+
+// verifiedGone counts how often the service was told "no such record" before it
+// deleted the counterpart.
+func (p *Play) verifiedGone(ctx context.Context, from *system, who pair, since int64) (int, error) {
+	across := p.other(from)
+	calls, err := p.calls(ctx, across, 0)
+	if err != nil {
+		return 0, err
+	}
+	var deleted time.Time
+	for _, one := range calls {
+		if one.Method == http.MethodDelete && one.ID == who.on(across.side) && one.Effect {
+			deleted = one.At
+		}
+	}
+	if calls, err = p.calls(ctx, from, since); err != nil {
+		return 0, err
+	}
+	verified := 0
+	for _, one := range calls {
+		if one.Method == http.MethodGet && one.Status == http.StatusNotFound && one.ID == who.on(from.side) && one.At.Before(deleted) {
+			verified++
+		}
+	}
+	return verified, nil
 }
 
 func customFieldsSurvive(ctx context.Context, p *Play) (string, error) {

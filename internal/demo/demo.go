@@ -51,7 +51,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Run plays the demo. The error is fault.Invalid if a check failed.
+// Run plays the demo. The error is fault.Invalid if a check failed, and with
+// Once whatever went wrong.
 func Run(ctx context.Context, options Options) error {
 	out := &printer{out: options.Out, bar: options.Bar}
 	p := &Play{
@@ -59,16 +60,18 @@ func Run(ctx context.Context, options Options) error {
 		pairs: map[string]pair{}, causes: map[string]int{}, before: map[string]string{}, loaded: map[string]bool{},
 	}
 	results, err := p.run(ctx, options)
+	verdict := judge(results, p.linked, p.echoes)
 	if options.Once {
-		err = errors.Join(err, out.json(judge(results, p.linked, p.echoes)))
+		if err != nil {
+			// One exit code for all that is not well.
+			err = fault.Wrap(fault.Invalid, err, "the demo did not come to its end: %s", err)
+		}
+		err = errors.Join(err, out.json(verdict))
 	}
-	if err != nil {
-		return err
+	if err == nil && !verdict.OK {
+		err = fault.New(fault.Invalid, "the demo found differences: its story says which check failed, what was expected and what was read; --data DIR keeps the logs")
 	}
-	if !judge(results, p.linked, p.echoes).OK {
-		return fault.New(fault.Invalid, "the demo found differences; its story says which check failed, what was expected and what was read")
-	}
-	return nil
+	return err
 }
 
 // unknown is the number of echo writes before anybody counted.
@@ -97,6 +100,7 @@ func (p *Play) run(ctx context.Context, options Options) (results []result, err 
 	}
 	p.out.line("Up after %s: %d leads in SalesOS, %d contacts in Acme, %d of them the same people.", took(p.now().Sub(started).Milliseconds()), onlyLeft+onBoth, onlyRight+onBoth, onBoth)
 	results = playAll(ctx, p, checks())
+	cutShort := ctx.Err()
 	p.count(ctx)
 	p.out.summary(results, p.linked, p.echoes)
 	p.out.line("It took %s in all.", took(p.now().Sub(started).Milliseconds()))
@@ -105,7 +109,7 @@ func (p *Play) run(ctx context.Context, options Options) (results []result, err 
 		p.out.line("\nEverything stays up: edit a record, and watch the other side. Ctrl-C stops it.")
 		<-ctx.Done()
 	}
-	return results, nil
+	return results, cutShort
 }
 
 // prepare makes the clients and seeds both servers.
