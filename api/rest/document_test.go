@@ -21,7 +21,7 @@ import (
 // document is openapi.yaml, as far as answers are checked against it.
 type document map[string]any
 
-func readDocument(t *testing.T) document {
+func readDocument(t testing.TB) document {
 	t.Helper()
 	var parsed document
 	require.NoError(t, yaml.Unmarshal(rest.Document(), &parsed))
@@ -63,7 +63,7 @@ func (d document) operation(method, path string) map[string]any {
 
 // check compares an answer with what the document says of its call. Paths that
 // it does not know are not checked.
-func (d document) check(t *testing.T, method, path string, got answer) {
+func (d document) check(t testing.TB, method, path string, got answer) {
 	t.Helper()
 	operation := d.operation(method, path)
 	if operation == nil {

@@ -37,7 +37,7 @@ const (
 // harness is the API over HTTP on a SQLite ledger, with a control that does
 // what the real one does to the ledger, and no Temporal.
 type harness struct {
-	t       *testing.T
+	t       testing.TB
 	store   ledger.Store
 	control *ledgerControl
 	server  *httptest.Server
@@ -45,7 +45,9 @@ type harness struct {
 	schema  document
 }
 
-func start(t *testing.T) *harness {
+func start(t *testing.T) *harness { return startFor(t) }
+
+func startFor(t testing.TB) *harness {
 	t.Helper()
 	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accord.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32)})
 	require.NoError(t, err)
@@ -138,14 +140,14 @@ func (a answer) items(t *testing.T) []any {
 }
 
 // integrationYAML is the integration that users get.
-func integrationYAML(t *testing.T) string {
+func integrationYAML(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("../../integrations/salesos-acme.yaml")
 	require.NoError(t, err)
 	return string(text)
 }
 
-func input(t *testing.T) map[string]any {
+func input(t testing.TB) map[string]any {
 	return map[string]any{
 		"integration": integrationYAML(t),
 		"variables": map[string]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/api/webhook"
@@ -13,7 +14,7 @@ import (
 )
 
 // RunAPI serves the API until ctx ends. It waits for a ledger or a Temporal
-// that does not answer, and goes on when they do.
+// that does not answer, and goes on when they do; meanwhile it says so.
 func RunAPI(ctx context.Context, process Process) error {
 	address := process.Settings.Listen
 	if address == "" {
@@ -23,38 +24,76 @@ func RunAPI(ctx context.Context, process Process) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	front := newFront(rest.Starting(process.NewID))
+	served := make(chan error, 1)
+	go func() {
+		defer cancel()
+		served <- Serve(ctx, listener, front, process.Telemetry.Log)
+	}()
+	process.Telemetry.Log.WithField("address", listener.Addr().String()).Info("the API listens")
 	parts, err := process.Open(ctx)
 	if err != nil {
-		_ = listener.Close()
-		if ended(ctx, err) {
-			return nil
+		late := ended(ctx, err)
+		cancel()
+		if serveErr := <-served; serveErr != nil || late {
+			return serveErr
 		}
 		return err
 	}
 	defer parts.Close()
-	return ServeAPI(ctx, process, parts, listener)
+	return process.serveParts(ctx, parts, front, served)
 }
 
 // ServeAPI serves the API of open parts on listener until ctx ends.
 func ServeAPI(ctx context.Context, process Process, parts *Parts, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	front := newFront(rest.Starting(process.NewID))
+	served := make(chan error, 1)
+	go func() {
+		defer cancel()
+		served <- Serve(ctx, listener, front, process.Telemetry.Log)
+	}()
+	process.Telemetry.Log.WithField("address", listener.Addr().String()).Info("the API listens")
+	return process.serveParts(ctx, parts, front, served)
+}
+
+// serveParts puts the real API behind front and waits for the end of the server.
+func (p Process) serveParts(ctx context.Context, parts *Parts, front *front, served <-chan error) error {
+	learning, stop := context.WithCancel(ctx)
 	learned := make(chan struct{})
 	go func() {
 		defer close(learned)
-		if err := process.learn(ctx, parts); err != nil && !ended(ctx, err) {
-			process.Telemetry.Log.WithError(err).Warn("workflows go without search attributes")
+		if err := p.learn(learning, parts); err != nil && !ended(learning, err) {
+			p.Telemetry.Log.WithError(err).Warn("workflows go without search attributes")
 		}
 	}()
-	handler, closeHandler := process.handler(parts)
-	defer func() {
-		cancel()
-		<-learned
-		closeHandler()
-	}()
-	process.Telemetry.Log.WithField("address", listener.Addr().String()).Info("the API listens")
-	return Serve(ctx, listener, handler, process.Telemetry.Log)
+	handler, closeHandler := p.handler(parts)
+	front.put(handler)
+	err := <-served
+	stop()
+	<-learned
+	closeHandler()
+	return err
 }
+
+// front hands requests to a handler that may be replaced.
+type front struct {
+	inner atomic.Pointer[http.Handler]
+}
+
+func newFront(first http.Handler) *front {
+	f := &front{}
+	f.put(first)
+	return f
+}
+
+func (f *front) put(next http.Handler) { f.inner.Store(&next) }
+
+// ServeHTTP answers one request.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*f.inner.Load()).ServeHTTP(w, r) }
 
 // handler is the whole HTTP side; close stops what works behind it.
 func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {

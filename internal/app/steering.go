@@ -4,9 +4,12 @@ import (
 	"context"
 	"sync/atomic"
 
+	"go.temporal.io/sdk/client"
+
 	"github.com/accord-sync/accord/activities"
 	"github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/internal/control"
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -98,5 +101,10 @@ func (s *Steering) DecideGuard(ctx context.Context, key ledger.Key, ids []string
 	return s.Control().RejectGuard(ctx, key, ids)
 }
 
-// Ping answers nil when Temporal answers.
-func (s *Steering) Ping(ctx context.Context) error { return s.Control().Ping(ctx) }
+// Ping answers nil when Temporal answers; the ledger is asked apart from it.
+func (s *Steering) Ping(ctx context.Context) error {
+	if _, err := s.Control().Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "Temporal does not answer")
+	}
+	return nil
+}

@@ -47,8 +47,8 @@ var _ Control = (*control.Control)(nil)
 type Session struct {
 	Store   ledger.Store
 	Control Control
-	// Describe checks an integration in full and tells its name.
-	Describe func(ctx context.Context, connection ledger.Connection) (name string, err error)
+	// Describe checks an integration in full and tells its name and streams.
+	Describe func(ctx context.Context, connection ledger.Connection) (name string, streams []string, err error)
 	// NewID makes unique, sortable, lower-case ids.
 	NewID func() string
 	// WebhookBase is the public URL; empty: there is none.

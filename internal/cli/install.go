@@ -55,7 +55,7 @@ func installCommand(options Options) *cobra.Command {
 
 // install stores connection and activates it; it is left with its state.
 func install(ctx context.Context, session *Session, connection *ledger.Connection, activate bool) error {
-	name, err := session.Describe(ctx, *connection)
+	name, _, err := session.Describe(ctx, *connection)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -31,6 +33,9 @@ func syncCommand(options Options) *cobra.Command {
 				if connection.State == ledger.Draft || connection.State == ledger.Paused {
 					return fault.New(fault.Conflict, "connection %s is %s: activate or resume it first", connection.Connection, connection.State)
 				}
+				if err := checkStream(ctx, session, connection, stream); err != nil {
+					return err
+				}
 				run, joined, err := session.Control.StartRun(ctx, connection.Key, ledger.RunKind(kind), stream)
 				if err != nil {
 					return err
@@ -52,6 +57,18 @@ func checkKind(kind string) error {
 		return nil
 	}
 	return fault.New(fault.Usage, "--kind is poll, backfill, compare or replay, not %q", kind)
+}
+
+// checkStream refuses a stream that the integration does not have.
+func checkStream(ctx context.Context, session *Session, connection ledger.Connection, stream string) error {
+	if stream == "" {
+		return nil
+	}
+	_, streams, err := session.Describe(ctx, connection)
+	if err != nil || slices.Contains(streams, stream) {
+		return err
+	}
+	return fault.New(fault.Usage, "--stream is one of %s, not %q", strings.Join(streams, ", "), stream)
 }
 
 // follow tells of a run that was started, and waits for it if that is wanted.

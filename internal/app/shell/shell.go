@@ -36,9 +36,13 @@ func Connect(ctx context.Context, getenv func(string) string, version string) (*
 	process.Look(opening, parts)
 	return &cli.Session{
 		Store: parts.Store, Control: parts.Steering.Control(), NewID: process.NewID, WebhookBase: process.Settings.PublicURL, Close: parts.Close,
-		Describe: func(ctx context.Context, connection ledger.Connection) (string, error) {
+		Describe: func(ctx context.Context, connection ledger.Connection) (string, []string, error) {
 			described, err := parts.Installer.Describe(ctx, connection)
-			return described.Name, err
+			streams := make([]string, 0, len(described.Streams))
+			for _, stream := range described.Streams {
+				streams = append(streams, stream.Name)
+			}
+			return described.Name, streams, err
 		},
 	}, nil
 }
