@@ -330,3 +330,42 @@ func TestThrottledAndBrokenSidesLoseNothing(t *testing.T) {
 	b.settle()
 	require.Equal(t, "X", text(b.get(record.Right, contact), "company_name"))
 }
+
+func TestOwnersAreTranslatedByEmailAndUsersNeverMade(t *testing.T) {
+	b := start(t, setup{})
+	_, err := b.left.CreateRecord(b.ctx, "users", map[string]any{"name": "Rep", "email": "Rep@x.com", "role": "sales_rep"})
+	require.NoError(t, err)
+	lonely, err := b.left.CreateRecord(b.ctx, "users", map[string]any{"name": "Lonely", "email": "lonely@x.com"})
+	require.NoError(t, err)
+	rep, err := b.right.CreateRecord(b.ctx, "users", map[string]any{"name": "Rep", "email": "rep@x.com"})
+	require.NoError(t, err)
+	leftRep := ""
+	users, err := b.left.Records(b.ctx, "users")
+	require.NoError(t, err)
+	for _, user := range users {
+		if text(user, "email") == "Rep@x.com" {
+			leftRep = user.ID
+		}
+	}
+	owned := b.create(record.Left, map[string]any{"name": "Ana", "email": "ana@x.com", "owner_id": leftRep})
+	unset := b.create(record.Left, map[string]any{"name": "Bia", "email": "bia@x.com", "owner_id": lonely.ID})
+	run := b.run(ledger.RunBackfill)
+	require.Equal(t, 2, run.Counts.Created)
+	require.Equal(t, 1, run.Counts.Linked)
+	require.Zero(t, run.Counts.Parked)
+	contact := b.get(record.Right, b.other(record.Left, owned))
+	require.Equal(t, rep.ID, text(contact, "owner_id"))
+	require.Empty(t, text(b.get(record.Right, b.other(record.Left, unset)), "owner_id"), "no counterpart: left unset")
+	rights, err := b.right.Records(b.ctx, "users")
+	require.NoError(t, err)
+	require.Len(t, rights, 1, "users are never created")
+	require.Empty(t, b.letters())
+	writes := b.writes(record.Left) + b.writes(record.Right)
+	b.quiet()
+	require.Equal(t, writes, b.writes(record.Left)+b.writes(record.Right))
+	gone := b.other(record.Left, unset)
+	b.remove(record.Left, unset)
+	b.hint(record.Left, unset)
+	b.quiet()
+	require.NotNil(t, b.get(record.Right, gone).DeletedAt, "an unset reference is no edit")
+}

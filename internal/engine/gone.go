@@ -127,11 +127,13 @@ func (p *pass) survive(ctx context.Context, link ledger.Link, goneSide record.Si
 func (p *pass) edited(link ledger.Link, side record.Side, survivor view) bool {
 	base := link.Base.Of(side)
 	for _, field := range p.stream.Mapping.Fields() {
-		name := field.Name()
-		if known, ok := base[name]; !ok || changed(field, survivor.values[name], known) {
-			if ok || !record.IsBlank(survivor.values[name]) {
-				return true
-			}
+		value := survivor.values[field.Name()]
+		known, settled := base[field.Name()]
+		switch {
+		case settled && changed(field, value, known):
+			return true
+		case !settled && !record.IsBlank(value) && !dangling(field, side, value, p.refs.lookup):
+			return true
 		}
 	}
 	return false

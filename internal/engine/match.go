@@ -140,7 +140,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 	if len(free) > 1 {
 		return nil, p.ambiguous(source.record.Ref, free[0].record.Ref, free[1].record.Ref)
 	}
-	if p.stream.Spec.Collision == "ignore" {
+	if p.stream.Spec.Collision == "ignore" && !p.stream.matchOnly() {
 		return nil, fault.New(fault.Duplicate, "a record with the same key is there already (%s), and collision is ignore", free[0].record.Ref).On(source.record.Ref)
 	}
 	return &free[0], nil

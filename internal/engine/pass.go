@@ -215,7 +215,8 @@ func countOf(outcome string) ledger.Counts {
 	case outcomeCreated:
 		return ledger.Counts{Created: 1}
 	case outcomeLinked:
-		return ledger.Counts{Linked: 1}
+		// Counted with the commit that made the link.
+		return ledger.Counts{}
 	case outcomeUpdated:
 		return ledger.Counts{Updated: 1}
 	case outcomeDeleted:
