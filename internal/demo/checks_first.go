@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
@@ -105,39 +103,17 @@ func backfill(ctx context.Context, p *Play) (string, error) {
 	return read, err
 }
 
-// follow shows the progress of a run until it ends: a bar on a terminal, else a line per quarter.
+// follow shows the progress of a run until it ends.
 func (p *Play) follow(ctx context.Context, loading run) (run, error) {
-	var bar *progressbar.ProgressBar
-	if p.out.bar != nil {
-		bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out.bar), progressbar.OptionSetDescription("  backfill"),
-			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
-	}
-	quarter := 0
+	shown := newProgress(p.out)
 	_, err := p.await(ctx, "the first load to end", loadPatience, func(ctx context.Context) (bool, string, error) {
 		var err error
 		if loading, err = p.api.run(ctx, loading.ID); err != nil {
 			return false, "", err
 		}
-		done, total := loading.Progress.Done, 0
-		if loading.Progress.Total != nil {
-			total = *loading.Progress.Total
-		}
-		read := fmt.Sprintf("%s, %d of %d done", loading.State, done, total)
-		switch {
-		case bar != nil:
-			if total > 0 {
-				bar.ChangeMax(total)
-			}
-			err = bar.Set(done)
-		case total > 0 && done*4/total > quarter:
-			quarter = done * 4 / total
-			p.out.did("progress: %d of %d", done, total)
-		}
-		return loading.EndedAt != nil, read, err
+		return loading.EndedAt != nil, loading.State + ", " + shown.show(loading), nil
 	})
-	if bar != nil {
-		err = errors.Join(err, bar.Finish())
-	}
+	shown.end()
 	return loading, err
 }
 
