@@ -63,8 +63,9 @@ func (s *Server) logAccess(c *gin.Context) {
 	entry := s.options.Log.WithFields(requestFields(c)).WithFields(logrus.Fields{
 		"status": c.Writer.Status(), "bytes": c.Writer.Size(), "duration_ms": s.options.Now().Sub(started).Milliseconds(),
 	})
-	if connection := c.Param("connection"); connection != "" && c.Writer.Status() != http.StatusNotFound {
-		entry = entry.WithField("connection", connection)
+	// A path that was refused or not found may hold anything.
+	if status := c.Writer.Status(); status != http.StatusNotFound && status != http.StatusUnauthorized && c.Param("connection") != "" {
+		entry = entry.WithField("connection", c.Param("connection"))
 	}
 	if quiet && c.Writer.Status() < http.StatusBadRequest {
 		entry.Debug("call answered")
@@ -111,7 +112,7 @@ func (s *Server) authorize(c *gin.Context) {
 	wanted := sha256.Sum256([]byte(s.options.Token))
 	if s.options.Token == "" || !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(given[:], wanted[:]) != 1 {
 		c.Header("WWW-Authenticate", `Bearer realm="accord"`)
-		s.fail(c, fault.New(fault.Unauthorized, "send the token of ACCORD_TOKEN as Authorization: Bearer <token>"))
+		s.fail(c, fault.New(fault.Unauthorized, "send the token of ACCORD_TOKEN in the header Authorization: Bearer …"))
 		return
 	}
 	c.Set(tenantKey, s.options.Tenant)

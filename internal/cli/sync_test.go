@@ -1,0 +1,158 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/cli"
+	"github.com/accord-sync/accord/internal/control"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/ledger/sqlstore"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// runner is a control whose runs end as told, after a few looks.
+type runner struct {
+	cli.Control
+	store    ledger.Store
+	end      ledger.RunState
+	joined   bool
+	asked    ledger.Run
+	resolved control.Resolution
+	replayed []string
+}
+
+func (r *runner) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind, stream string) (ledger.Run, bool, error) {
+	r.asked = ledger.Run{ID: "rn_1", Key: key, Kind: kind, Stream: stream, State: ledger.RunRunning, StartedAt: time.Unix(100, 0), Total: -1}
+	return r.asked, r.joined, nil
+}
+
+func (r *runner) WaitRun(_ context.Context, _ string, onProgress func(ledger.Run)) (ledger.Run, error) {
+	run := r.asked
+	for _, done := range []int{0, 40, 100} {
+		run.Done, run.Total = done, 100
+		onProgress(run)
+	}
+	run.State, run.EndedAt, run.Counts = r.end, time.Unix(102, 0), ledger.Counts{Read: 100, Created: 60, Linked: 40}
+	if r.end == ledger.RunFailed {
+		run.Error = "the left side refuses the credentials"
+	}
+	return run, nil
+}
+
+func (r *runner) Resolve(_ context.Context, _ string, resolution control.Resolution) error {
+	r.resolved = resolution
+	return nil
+}
+
+func (r *runner) ReplayDeadLetters(_ context.Context, _ ledger.Key, ids []string) (int, error) {
+	r.replayed = ids
+	return len(ids), nil
+}
+
+type console struct {
+	t       *testing.T
+	runner  *runner
+	store   ledger.Store
+	out     bytes.Buffer
+	err     bytes.Buffer
+	watched bool
+}
+
+func newConsole(t *testing.T, names ...string) *console {
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "a.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32)})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	require.NoError(t, store.Migrate(t.Context()))
+	for i, name := range names {
+		require.NoError(t, store.CreateConnection(t.Context(), ledger.Connection{
+			Key: ledger.Key{Tenant: "default", Connection: "cn_" + string(rune('a'+i))}, Name: name, State: ledger.Active, Version: 1,
+		}))
+	}
+	return &console{t: t, store: store, runner: &runner{store: store, end: ledger.RunSucceeded}}
+}
+
+// run runs one command and returns its exit code.
+func (s *console) run(args ...string) int {
+	s.t.Helper()
+	s.out.Reset()
+	s.err.Reset()
+	root := cli.New(cli.Options{
+		Name: "starter", Tenant: "default", Out: &s.out, Err: &s.err, Terminal: s.watched,
+		Connect: func(context.Context) (*cli.Session, error) {
+			return &cli.Session{Store: s.store, Control: s.runner, Close: func() {}, Describe: func(context.Context, ledger.Connection) (string, []string, error) {
+				return "crm", []string{"leads", "users"}, nil
+			}}, nil
+		},
+	})
+	return cli.Run(s.t.Context(), root, args)
+}
+
+func TestSyncWaits(t *testing.T) {
+	s := newConsole(t, "crm")
+	require.Zero(t, s.run("sync", "crm", "--kind", "backfill", "--stream", "leads", "--wait"), s.err.String())
+	require.Equal(t, ledger.RunBackfill, s.runner.asked.Kind)
+	require.Equal(t, "leads", s.runner.asked.Stream)
+	require.Equal(t, "started run rn_1 (backfill)\nsucceeded in 2s: 100 read, 60 created, 0 updated, 0 deleted, 40 linked, 0 unchanged, 0 conflicts, 0 parked, 0 held\n", s.out.String())
+	require.Empty(t, s.err.String(), "no bar without a terminal")
+
+	s.watched = true
+	require.Zero(t, s.run("sync", "cn_a", "--wait"))
+	require.Contains(t, s.err.String(), "poll", "a bar on a terminal")
+
+	s.watched, s.runner.joined = false, true
+	require.Zero(t, s.run("sync", "crm", "--json"))
+	var printed map[string]any
+	require.NoError(t, json.Unmarshal(s.out.Bytes(), &printed))
+	require.Equal(t, "running", printed["state"])
+	require.Nil(t, printed["ended_at"])
+	require.Zero(t, s.run("sync", "crm"))
+	require.Contains(t, s.out.String(), "joined run rn_1")
+}
+
+func TestSyncThatFails(t *testing.T) {
+	s := newConsole(t, "crm")
+	s.runner.end = ledger.RunFailed
+	require.Equal(t, fault.ExitCode(fault.Invalid), s.run("sync", "crm", "--wait"))
+	require.Equal(t, "starter sync: run rn_1 failed: the left side refuses the credentials\n", s.err.String())
+	require.Equal(t, fault.ExitCode(fault.Usage), s.run("sync", "crm", "--stream", "deals"))
+	require.Contains(t, s.err.String(), "--stream is one of leads, users")
+}
+
+func TestNamesMustBeUnique(t *testing.T) {
+	s := newConsole(t, "crm", "crm", "other")
+	require.Equal(t, fault.ExitCode(fault.Usage), s.run("sync", "crm"))
+	require.Contains(t, s.err.String(), `2 connections are called "crm"`)
+	require.Zero(t, s.run("sync", "cn_b"))
+	require.Zero(t, s.run("sync", "other"))
+}
+
+func TestDecisionsAndReplays(t *testing.T) {
+	s := newConsole(t, "crm")
+	key := ledger.Key{Tenant: "default", Connection: "cn_a"}
+	left, right := record.Ref{Side: record.Left, Object: "leads", ID: "1"}, record.Ref{Side: record.Right, Object: "contacts", ID: "2"}
+	require.NoError(t, s.store.Commit(t.Context(), key, ledger.Commit{
+		PutLinks: []ledger.Link{{ID: "lk", Stream: "leads", Left: left, Right: right, State: ledger.LinkActive}},
+		PutConflicts: []ledger.Conflict{{ID: "cf", Stream: "leads", LinkID: "lk", LeftRef: left, RightRef: right, Field: "score", Left: json.Number("1"),
+			Right: json.Number("2"), OpenedAt: time.Unix(1, 0), Deadline: time.Unix(2, 0), State: ledger.ConflictOpen}},
+	}))
+	require.Zero(t, s.run("resolve", "cf", "value", "--value", "75000.00", "--seen-left", "1", "--seen-right", "null"), s.err.String())
+	require.Equal(t, ledger.ChooseValue, s.runner.resolved.Choose)
+	require.Equal(t, json.Number("75000.00"), s.runner.resolved.Value)
+	require.Equal(t, json.Number("1"), s.runner.resolved.Seen.Left)
+	require.Nil(t, s.runner.resolved.Seen.Right)
+	require.Contains(t, s.out.String(), "conflict cf is open")
+	require.Zero(t, s.run("conflicts", "crm"))
+	require.Regexp(t, `cf +leads +score +1 +2 +null`, s.out.String())
+	require.Zero(t, s.run("replay", "crm", "dl1", "dl2", "--json"))
+	require.JSONEq(t, `{"replayed": 2}`, s.out.String())
+	require.Equal(t, []string{"dl1", "dl2"}, s.runner.replayed)
+}
