@@ -62,7 +62,7 @@ func checkCommand(options Options, hooks Hooks) *cobra.Command {
 				err = found.print(command.OutOrStdout())
 			}
 			if err == nil && !found.OK {
-				err = fault.New(fault.Invalid, "the test found %d mistakes", found.failures())
+				err = fault.New(fault.Invalid, "mistakes found: %d; the lines above that say WRONG tell them", found.failures())
 			}
 			return err
 		},

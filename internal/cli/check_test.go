@@ -1,0 +1,104 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/app/shell"
+	"github.com/accord-sync/accord/internal/cli"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/sandbox"
+)
+
+// shipped is the integration that users get.
+const shipped = "../../integrations/salesos-acme.yaml"
+
+// check runs accord check against the sandboxes.
+func check(t *testing.T, running *sandbox.Running, secret, file string, args ...string) (code int, out, err string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	options := cli.Options{Name: "accord", Tenant: "default", Out: &stdout, Err: &stderr}
+	root := cli.New(options)
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan(loopback, time.Now), Now: time.Now})
+	all := append([]string{
+		"check", file,
+		"--var", "SALESOS_URL=" + running.SalesOSURL + "/v1", "--var", "SALESOS_TOKEN_URL=" + running.SalesOSURL + "/oauth/token", "--var", "SALESOS_CLIENT_ID=accord",
+		"--var", "ACME_URL=" + running.AcmeURL + "/api/2", "--var", "ACME_TOKEN_URL=" + running.AcmeURL + "/oauth/token", "--var", "ACME_CLIENT_ID=accord",
+		"--secret", "salesos_client_secret=" + secret, "--secret", "acme_client_secret=accord-secret", "--secret", "salesos_webhook=x", "--secret", "acme_webhook=y",
+	}, args...)
+	code = cli.Run(t.Context(), root, all)
+	return code, stdout.String(), stderr.String()
+}
+
+func admin(t *testing.T, address, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(body))
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Less(t, response.StatusCode, 300)
+}
+
+func TestCheckLive(t *testing.T) {
+	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(running.Close)
+	admin(t, running.SalesOSURL+"/_admin/records/leads", `{"fields":{"name":"Jane Doe","email":"jane.doe@example.com","status":"new"}}`)
+
+	code, out, errors := check(t, running, "accord-secret", shipped)
+	require.Zero(t, code, out+errors)
+	for _, line := range []string{
+		"When a lead is created in SalesOS", "ok    left: token:", "ok    right: scope contacts: can be read", "ok    left: filter:",
+		"ok    left: mapping leads: a sample record went through the mapping and back unchanged",
+		"ok    right: mapping leads: there is no record yet", "ok    left: webhook: a secret is set",
+	} {
+		require.Contains(t, out, line)
+	}
+	require.NotContains(t, out, "jane.doe")
+
+	code, out, _ = check(t, running, "wrong", shipped, "--json")
+	require.Equal(t, fault.ExitCode(fault.Invalid), code)
+	require.Contains(t, out, `"ok": false`)
+	require.NotContains(t, out, "wrong\"")
+
+	// Nothing was written to either side, and no webhook registered.
+	code, out, _ = check(t, running, "accord-secret", shipped, "--json")
+	require.Zero(t, code)
+	require.Contains(t, out, `"ok": true`)
+
+	running.Close()
+	code, out, _ = check(t, running, "accord-secret", shipped)
+	require.Equal(t, fault.ExitCode(fault.Invalid), code)
+	require.Contains(t, out, "WRONG left: token:")
+	require.Contains(t, out, "WRONG right: token:")
+}
+
+func TestCheckTellsWhatTheMappingCannotHold(t *testing.T) {
+	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(running.Close)
+	admin(t, running.SalesOSURL+"/_admin/records/leads", `{"fields":{"name":"Jane Doe","email":"jane.doe@example.com","status":"new"}}`)
+	text, err := os.ReadFile("../../integrations/salesos-acme.yaml")
+	require.NoError(t, err)
+	without := strings.Replace(string(text), "new: lead, ", "", 1)
+	require.NotEqual(t, string(text), without)
+	file := filepath.Join(t.TempDir(), "without.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(without), 0o600))
+
+	code, out, errors := check(t, running, "accord-secret", file)
+	require.Equal(t, fault.ExitCode(fault.Invalid), code)
+	require.Contains(t, out, "WRONG left: mapping leads.stage: ")
+	require.Contains(t, errors, "mistakes found: 1")
+	require.NotContains(t, out, "jane.doe")
+}
