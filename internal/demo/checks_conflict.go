@@ -99,8 +99,11 @@ func (p *Play) awaitApart(ctx context.Context, who pair) (string, error) {
 func (p *Play) refuseStale(ctx context.Context, open conflict) error {
 	err := p.api.resolve(ctx, open.ID, sideLeft, open.Base, open.Base)
 	var refused *problem
-	if !errors.As(err, &refused) || refused.Status != http.StatusConflict {
-		return fmt.Errorf("expected 409 for a decision about values that have moved; read: %v", err)
+	switch {
+	case err == nil:
+		return errors.New("expected 409 for a decision about values that have moved; read: it was accepted")
+	case !errors.As(err, &refused) || refused.Status != http.StatusConflict:
+		return fmt.Errorf("expected 409 for a decision about values that have moved; read: %w", err)
 	}
 	p.out.did("POST /api/v1/conflicts/%s/resolve with values that have moved since: refused with 409", open.ID)
 	return nil

@@ -72,7 +72,7 @@ func TestOwnValuesLeaveMappedFieldsOut(t *testing.T) {
 	before := map[string]any{"source": "import", "custom_fields": map[string]any{"campaign": "x", "note": "a"}}
 	after := map[string]any{"source": "import", "custom_fields": map[string]any{"campaign": "x", "note": "b", "score": 1, "external_id": "ct_1"}}
 	require.Equal(t, ownOfLead(before), ownOfLead(after))
-	after["custom_fields"].(map[string]any)["campaign"] = "y"
+	after["custom_fields"] = map[string]any{"campaign": "y"}
 	require.NotEqual(t, ownOfLead(before), ownOfLead(after))
 	require.NotEqual(t, ownOfContact(map[string]any{"mobile": "1"}), ownOfContact(map[string]any{"mobile": nil}))
 }
