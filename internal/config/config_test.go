@@ -47,7 +47,6 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 	tests := map[string]struct{ value, says string }{
 		EnvDB:           {"mysql://root:hunter2@db/x", "sqlite:FILE"},
 		EnvKey:          {"c2hvcnQ=", "32 bytes in base64"},
-		EnvToken:        {"short", "shorter than 8"},
 		EnvListen:       {"localhost", "host:port"},
 		EnvPublicURL:    {"accord.example.com", "http:// or https://"},
 		EnvAllowPrivate: {"10.0.0.0/33", "address ranges"},

@@ -273,6 +273,8 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 			p.putBack(ctx, fault.New(fault.Internal, "a defect met this record"), log)
 		}
 	}()
+	ctx, end := e.traced(ctx, in, row)
+	defer func() { end(p.outcome) }()
 	err := p.reconcile(connector.WithLane(ctx, laneName(row.Lane)))
 	switch {
 	case err == nil:

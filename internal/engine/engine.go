@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/integration"
@@ -96,7 +98,7 @@ func (i *Installed) dependenciesFirst() []Stream {
 	return ordered
 }
 
-// Options make an Engine. All fields but Tracer are required.
+// Options make an Engine. Fields are required unless said otherwise.
 type Options struct {
 	Store ledger.Store
 	Open  Opener
@@ -112,6 +114,8 @@ type Options struct {
 	ConflictWorkflow func(key ledger.Key, conflictID string, grouped bool) string
 	// Observe receives counts for metrics; nil observes nothing.
 	Observe Observer
+	// Tracer makes the spans; nil takes OpenTelemetry's configured provider.
+	Tracer trace.TracerProvider
 	// Probe is called between any two steps of reconcile, for tests that crash
 	// there: a non-nil error abandons the work as a kill would. nil in production.
 	Probe func(step string) error
@@ -139,6 +143,9 @@ const defaultLease = 30 * time.Second
 func New(options Options) *Engine {
 	if options.Lease <= 0 {
 		options.Lease = defaultLease
+	}
+	if options.Tracer == nil {
+		options.Tracer = otel.GetTracerProvider()
 	}
 	return &Engine{options: options, sides: newSides(options), cache: newInstalled(options)}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -57,6 +58,7 @@ func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListReque
 	if state != ledger.Active {
 		return ListResult{Paused: true}, nil
 	}
+	ctx = transport.WithRun(ctx, request.RunID)
 	l := &lister{engine: e, in: in, request: request, end: e.options.Now().Add(stay(request.For))}
 	for _, stream := range in.dependenciesFirst() {
 		if request.Stream != "" && stream.Spec.Name != request.Stream {

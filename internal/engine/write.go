@@ -137,7 +137,31 @@ func (p *pass) send(ctx context.Context, current record.Record, intent ledger.In
 	if err != nil {
 		return record.Record{}, onRef(err, intent.Target)
 	}
-	return answer, p.step("after update")
+	if err := p.step("after update"); err != nil || p.tellsAll(intent, answer) {
+		return answer, err
+	}
+	// An answer without the fields that were written says nothing of them.
+	whole, err := p.fetch(ctx, intent.Target)
+	if coded := fault.As(err); coded != nil {
+		unknown := *coded
+		unknown.MaybeApplied = true
+		return record.Record{}, &unknown
+	}
+	return whole, err
+}
+
+// tellsAll reports whether an answer shows every field that was written.
+func (p *pass) tellsAll(intent ledger.Intent, answer record.Record) bool {
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field == nil || record.IsBlank(sent) {
+			continue
+		}
+		if _, present, err := field.Read(intent.Target.Side, answer.Fields); err == nil && !present {
+			return false
+		}
+	}
+	return true
 }
 
 // confirmation is what a write's answer says.

@@ -119,6 +119,7 @@ func (c *client) written(ctx context.Context, call transport.Call, reply transpo
 		}
 		if got, ok := c.row(object, body, reply.Header); ok {
 			if !got.CreatedAt.IsZero() || !got.UpdatedAt.IsZero() {
+				got.RequestID = reply.RequestID()
 				return got, nil
 			}
 			id = got.Ref.ID

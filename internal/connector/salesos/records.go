@@ -121,6 +121,7 @@ func (c *client) written(ctx context.Context, call transport.Call, reply transpo
 		item, _ := single(body, object)
 		if got, ok := c.row(object, item); ok {
 			if !got.CreatedAt.IsZero() || !got.UpdatedAt.IsZero() {
+				got.RequestID = answeredBy(body, reply)
 				return got, nil
 			}
 			id = got.Ref.ID
@@ -137,6 +138,16 @@ func (c *client) written(ctx context.Context, call transport.Call, reply transpo
 		return got, nil
 	}
 	return record.Record{}, transport.AfterWrite(err, title)
+}
+
+// answeredBy is meta.request_id, else the header.
+func answeredBy(body any, reply transport.Reply) string {
+	outer, _ := body.(map[string]any)
+	meta, _ := outer["meta"].(map[string]any)
+	if id, ok := meta["request_id"].(string); ok {
+		return transport.SafeToken(id)
+	}
+	return reply.RequestID()
 }
 
 // Delete removes a record; one already gone is no error.

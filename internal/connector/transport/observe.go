@@ -201,6 +201,9 @@ func SafeToken(text string) string {
 	return text
 }
 
+// RequestID is the vendor's id of an answered call; empty when it names none.
+func (r Reply) RequestID() string { return requestID(r.Header) }
+
 func requestID(header http.Header) string {
 	for _, name := range []string{"X-Request-Id", "Request-Id", "X-Correlation-Id"} {
 		if id := header.Get(name); id != "" {
