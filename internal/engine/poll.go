@@ -156,18 +156,23 @@ func (e *Engine) stillLinked(ctx context.Context, in *Installed, stream Stream, 
 	return changes, nil
 }
 
+// clockOff is how far the clock that stamps records may be off, or jump, against
+// the Date header a listing came with (contract point 9).
+const clockOff = 5 * time.Minute
+
 // pollSince is where a poll begins: the last safely read server time minus the
-// overlap, which is never shorter than records may turn visible late.
+// overlap, which is never shorter than records may turn visible late, and minus
+// what clocks may be off. Rows listed again cost no call: they equal their base.
 func (e *Engine) pollSince(ctx context.Context, in *Installed, stream Stream, side record.Side) (time.Time, error) {
 	cursor, err := e.options.Store.Cursor(ctx, in.Key, stream.Spec.Name, side, pollScope)
 	if err != nil {
 		return time.Time{}, err
 	}
 	capabilities := in.Connector(side).Capabilities()
-	overlap := max(stream.Spec.Poll.Overlap, capabilities.LateBy) + capabilities.Granularity
+	overlap := max(stream.Spec.Poll.Overlap, capabilities.LateBy) + capabilities.Granularity + clockOff
 	if cursor.HighWater.IsZero() {
-		// Never polled: the first load covers what is older. Our clock may be off.
-		return e.options.Now().Add(-overlap - clockDoubt), nil
+		// Never polled: the first load covers what is older. Our clock may be off too.
+		return e.options.Now().Add(-overlap - clockOff), nil
 	}
 	return cursor.HighWater.Add(-overlap), nil
 }
