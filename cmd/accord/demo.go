@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ func demoCommand() *cobra.Command {
 }
 
 func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err error) {
+	forgetTemporal()
 	at := demo.DefaultAddresses()
 	if given.once || given.freePorts {
 		if at, err = demo.FreeAddresses(ctx); err != nil {
@@ -130,6 +132,16 @@ func demoEnvironment(at demo.Addresses) func(string) string {
 			return os.Getenv(name)
 		}
 		return ""
+	}
+}
+
+// forgetTemporal takes away the settings of somebody's real Temporal: the demo
+// uses the one it starts.
+func forgetTemporal() {
+	for _, setting := range os.Environ() {
+		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "TEMPORAL_") {
+			_ = os.Unsetenv(name) // fails for names that no system has
+		}
 	}
 }
 

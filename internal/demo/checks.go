@@ -12,29 +12,31 @@ import (
 type check struct {
 	name, title string
 	play        func(ctx context.Context, p *Play) (readback string, err error)
+	// vital checks have no use for those behind them when they fail.
+	vital bool
 }
 
 // checks are the day of work in its order.
 func checks() []check {
 	return []check{
-		{"credentials_and_webhooks", "Install the integration, activate it: credentials are checked, webhooks registered", credentialsAndWebhooks},
-		{"backfill", "First load: 600 leads only in SalesOS, 300 only in Acme, 100 on both, spelled differently", backfill},
-		{"edit_left_reaches_right", "A lead is edited in SalesOS", editLeft},
-		{"edit_right_reaches_left", "A contact is edited in Acme", editRight},
-		{"create_left", "A lead is created in SalesOS", createLeft},
-		{"create_right", "A contact is created in Acme", createRight},
-		{"disjoint_edits_merge", "Two people edit different fields of one lead at the same moment", disjointEdits},
-		{"same_field_conflict", "Two people edit the same phone number; a third one decides", sameField},
-		{"webhook_tripled", "A webhook arrives three times", webhookTripled},
-		{"webhooks_reordered", "Two webhooks arrive in the wrong order", webhooksReordered},
-		{"webhook_lost_poll_catches", "A webhook never arrives", webhookLost},
-		{"refused_422_parked_corrected_replayed", "Acme refuses a lead (422); it is parked, corrected, replayed", refused422},
-		{"throttled_429_retry_after", "Acme says 429 with Retry-After: 2", throttled429},
-		{"server_503", "Acme answers 503, once before and once after it did what was asked", server503},
-		{"delete_propagated", "A lead is deleted in SalesOS, a contact in Acme", deletePropagated},
-		{"custom_fields_survive", "Values of the customer's own that no mapping knows", customFieldsSurvive},
-		{"history_tells_why", "What was overwritten, and why, can be found", historyTellsWhy},
-		{"no_echo", "Everything is quiet: nothing pending, nothing written", noEcho},
+		{name: "credentials_and_webhooks", title: "Install the integration, activate it: credentials are checked, webhooks registered", play: credentialsAndWebhooks, vital: true},
+		{name: "backfill", title: "First load: 600 leads only in SalesOS, 300 only in Acme, 100 on both, spelled differently", play: backfill},
+		{name: "edit_left_reaches_right", title: "A lead is edited in SalesOS", play: editLeft},
+		{name: "edit_right_reaches_left", title: "A contact is edited in Acme", play: editRight},
+		{name: "create_left", title: "A lead is created in SalesOS", play: createLeft},
+		{name: "create_right", title: "A contact is created in Acme", play: createRight},
+		{name: "disjoint_edits_merge", title: "Two people edit different fields of one lead at the same moment", play: disjointEdits},
+		{name: "same_field_conflict", title: "Two people edit the same phone number; a third one decides", play: sameField},
+		{name: "webhook_tripled", title: "A webhook arrives three times", play: webhookTripled},
+		{name: "webhooks_reordered", title: "Two webhooks arrive in the wrong order", play: webhooksReordered},
+		{name: "webhook_lost_poll_catches", title: "A webhook never arrives", play: webhookLost},
+		{name: "refused_422_parked_corrected_replayed", title: "Acme refuses a lead (422); it is parked, corrected, replayed", play: refused422},
+		{name: "throttled_429_retry_after", title: "Acme says 429 with Retry-After: 2", play: throttled429},
+		{name: "server_503", title: "Acme answers 503, once before and once after it did what was asked", play: server503},
+		{name: "delete_propagated", title: "A lead is deleted in SalesOS, a contact in Acme", play: deletePropagated},
+		{name: "custom_fields_survive", title: "Values of the customer's own that no mapping knows", play: customFieldsSurvive},
+		{name: "history_tells_why", title: "What was overwritten, and why, can be found", play: historyTellsWhy},
+		{name: "no_echo", title: "Everything is quiet: nothing pending, nothing written", play: noEcho},
 	}
 }
 
@@ -48,16 +50,23 @@ type result struct {
 	err             error
 }
 
-// errCutShort is the outcome of checks that were not played because the play was stopped.
-var errCutShort = errors.New("not played: the demo was stopped")
+// The outcomes of checks that were not played.
+var (
+	errStopped = errors.New("not played: the demo was stopped")
+	errUseless = errors.New("not played: a check failed without which this one has nothing to show")
+)
 
 // playAll plays the checks one after another. One that fails does not stop the
-// next; only the end of ctx does.
+// next, unless it is vital; the end of ctx does.
 func playAll(ctx context.Context, p *Play, all []check) []result {
 	results := make([]result, 0, len(all))
+	var skip error
 	for i, one := range all {
 		if ctx.Err() != nil {
-			results = append(results, result{Name: one.name, title: one.title, err: errCutShort})
+			skip = errStopped
+		}
+		if skip != nil {
+			results = append(results, result{Name: one.name, title: one.title, err: skip})
 			continue
 		}
 		p.out.begin(i+1, len(all), one.title)
@@ -66,6 +75,9 @@ func playAll(ctx context.Context, p *Play, all []check) []result {
 		done := result{Name: one.name, OK: err == nil, MS: p.now().Sub(started).Milliseconds(), title: one.title, readback: read, err: err}
 		p.out.end(done)
 		results = append(results, done)
+		if err != nil && one.vital {
+			skip = errUseless
+		}
 	}
 	return results
 }

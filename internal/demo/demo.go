@@ -100,16 +100,19 @@ func (p *Play) run(ctx context.Context, options Options) (results []result, err 
 	}
 	p.out.line("Up after %s: %d leads in SalesOS, %d contacts in Acme, %d of them the same people.", took(p.now().Sub(started).Milliseconds()), onlyLeft+onBoth, onlyRight+onBoth, onBoth)
 	results = playAll(ctx, p, checks())
-	cutShort := ctx.Err()
+	if ctx.Err() != nil {
+		p.out.line("\nStopped before its end.")
+		return results, ctx.Err()
+	}
 	p.count(ctx)
 	p.out.summary(results, p.linked, p.echoes)
 	p.out.line("It took %s in all.", took(p.now().Sub(started).Milliseconds()))
 	p.tellWhere(stack, options)
-	if !options.Once && ctx.Err() == nil {
+	if !options.Once {
 		p.out.line("\nEverything stays up: edit a record, and watch the other side. Ctrl-C stops it.")
 		<-ctx.Done()
 	}
-	return results, cutShort
+	return results, nil
 }
 
 // prepare makes the clients and seeds both servers.
@@ -164,9 +167,9 @@ func settings(left, right string) (variables, secrets map[string]string) {
 	return variables, secrets
 }
 
-// count fills in the numbers of the verdict, even after a play cut short.
+// count fills in the numbers of the verdict, even if checks failed.
 func (p *Play) count(ctx context.Context) {
-	if p.connection.ID == "" || ctx.Err() != nil {
+	if p.connection.ID == "" {
 		return
 	}
 	now, err := p.api.status(ctx, p.connection.ID)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -82,17 +83,28 @@ func TestCheckRunnerGoesOn(t *testing.T) {
 	var story bytes.Buffer
 	p := &Play{out: &printer{out: &story}, now: time.Now}
 	results := playAll(ctx, p, []check{
-		{"good", "A good one", func(context.Context, *Play) (string, error) { return "first\nsecond", nil }},
-		{"bad", "A bad one", func(context.Context, *Play) (string, error) { return "", errors.New("expected 1; read: 2") }},
-		{"last", "One that stops the play", func(context.Context, *Play) (string, error) { cancel(); return "", nil }},
-		{"never", "Not played", func(context.Context, *Play) (string, error) { t.Error("played after the end"); return "", nil }},
+		{name: "good", title: "A good one", play: func(context.Context, *Play) (string, error) { return "first\nsecond", nil }},
+		{name: "bad", title: "A bad one", play: func(context.Context, *Play) (string, error) { return "", errors.New("expected 1; read: 2") }},
+		{name: "last", title: "One that stops the play", play: func(context.Context, *Play) (string, error) { cancel(); return "", nil }},
+		{name: "never", title: "Not played", play: func(context.Context, *Play) (string, error) { t.Error("played after the end"); return "", nil }},
 	})
 	require.Len(t, results, 4)
 	require.Equal(t, []bool{true, false, true, false}, []bool{results[0].OK, results[1].OK, results[2].OK, results[3].OK})
-	require.ErrorIs(t, results[3].err, errCutShort)
+	require.ErrorIs(t, results[3].err, errStopped)
 	require.Contains(t, story.String(), "[1/4] A good one\n  read  first\n  read  second\n  ok    good")
 	require.Contains(t, story.String(), "FAIL  bad")
 	require.Contains(t, story.String(), "expected 1; read: 2")
+}
+
+func TestNothingIsPlayedBehindAVitalCheckThatFailed(t *testing.T) {
+	p := &Play{out: &printer{out: io.Discard}, now: time.Now}
+	results := playAll(t.Context(), p, []check{
+		{name: "vital", vital: true, play: func(context.Context, *Play) (string, error) { return "", errors.New("no") }},
+		{name: "useless", play: func(context.Context, *Play) (string, error) { t.Error("played"); return "", nil }},
+	})
+	require.Len(t, results, 2)
+	require.ErrorIs(t, results[1].err, errUseless)
+	require.False(t, results[1].OK)
 }
 
 func TestVerdictIsTheLastLine(t *testing.T) {
