@@ -107,7 +107,7 @@ func EnsureSearchAttributes(ctx context.Context, temporal client.Client, namespa
 		}
 		select {
 		case <-ctx.Done():
-			err = ctx.Err()
+			return false, nil
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -54,14 +54,14 @@ func options(name string) cli.Options {
 
 func starter() {
 	ctx, stop := app.Signals()
-	defer stop()
-	os.Exit(cli.Run(ctx, cli.New(options("starter")), os.Args[1:]))
+	code := cli.Run(ctx, cli.New(options("starter")), os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // accord is the shipped binary without the embedded Temporal and the sandboxes.
 func accord() {
 	ctx, stop := app.Signals()
-	defer stop()
 	root := cli.New(options("accord"))
 	cli.AddAccord(root, options("accord"), cli.Hooks{
 		Dev: func(ctx context.Context, given cli.DevOptions) error {
@@ -80,5 +80,7 @@ func accord() {
 		},
 		Plan: shell.CheckPlan(nil, time.Now), Now: time.Now,
 	})
-	os.Exit(cli.Run(ctx, root, os.Args[1:]))
+	code := cli.Run(ctx, root, os.Args[1:])
+	stop()
+	os.Exit(code)
 }

@@ -84,8 +84,3 @@ func (s *server) ReplaceInner(t *testing.T, replace bool) {
 	}
 	require.NoError(t, s.admin.SetSwitches(context.Background(), map[string]any{"custom_fields": mode}))
 }
-
-func (s *server) set(t *testing.T, name string, value any) {
-	t.Helper()
-	require.NoError(t, s.admin.SetSwitches(context.Background(), map[string]any{name: value}))
-}

@@ -78,7 +78,7 @@ func (b *bench) switchOff(t *testing.T, id string) {
 	})
 	_, err := b.conn.WebhookStatus(context.Background(), id)
 	require.NoError(t, err)
-	request, err := http.NewRequest(http.MethodPatch, b.url+b.APIPath+b.HookPath+"/"+id, jsonBody(`{"active": false}`))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, b.url+b.APIPath+b.HookPath+"/"+id, jsonBody(`{"active": false}`))
 	require.NoError(t, err)
 	request.Header.Set("Authorization", token)
 	request.Header.Set("Content-Type", "application/json")

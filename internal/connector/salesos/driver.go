@@ -39,7 +39,7 @@ func (Driver) Name() string { return "salesos" }
 // Title returns "SalesOS".
 func (Driver) Title() string { return title }
 
-// Defaults: times to the second, no versions, and custom fields replaced as a
+// Defaults are times to the second, no versions, and custom fields replaced as a
 // whole until somebody knows better.
 func (Driver) Defaults() connector.Capabilities {
 	return connector.Capabilities{CustomFieldsReplace: true, LateBy: time.Minute, Granularity: time.Second}

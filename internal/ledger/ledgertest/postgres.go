@@ -39,12 +39,13 @@ func StartPostgres(t testing.TB) string {
 		t.Skipf("Postgres does not run as root and there is no other user to run it as: %v", err)
 	}
 	data := filepath.Join(folder, "data")
-	setup := exec.Command(initdb, "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+	setup := exec.CommandContext(t.Context(), initdb, "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
 	setup.Dir, setup.SysProcAttr = folder, attributes
 	output, err := setup.CombinedOutput()
 	require.NoError(t, err, "initdb: %s", output)
 	port := freePort(t)
-	run := exec.Command(server, "-D", data, "-h", "127.0.0.1", "-p", fmt.Sprint(port), "-k", folder,
+	// It outlives the test that started it, up to its clean-up.
+	run := exec.CommandContext(context.WithoutCancel(t.Context()), server, "-D", data, "-h", "127.0.0.1", "-p", fmt.Sprint(port), "-k", folder,
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
 	run.Dir, run.SysProcAttr = folder, attributes
 	log, err := os.Create(filepath.Join(folder, "log"))
@@ -113,10 +114,13 @@ func isFile(path string) bool {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	address, ok := listener.Addr().(*net.TCPAddr)
+	require.True(t, ok)
+	return address.Port
 }
 
 func answers(dsn string) bool {

@@ -123,7 +123,7 @@ func (b *lite) savepoint(writer *session, w *waiting, result *outcome) error {
 	if _, err := writer.ExecContext(ctx, "SAVEPOINT one_call"); err != nil {
 		return err
 	}
-	result.err, result.panicked = guarded(w.call, b.txn(ctx, writer))
+	result.panicked, result.err = guarded(w.call, b.txn(ctx, writer))
 	if result.err != nil || result.panicked != nil {
 		if _, err := writer.ExecContext(ctx, "ROLLBACK TO one_call"); err != nil {
 			return err
@@ -134,9 +134,9 @@ func (b *lite) savepoint(writer *session, w *waiting, result *outcome) error {
 }
 
 // guarded runs call and catches a panic.
-func guarded(call func(*txn) error, t *txn) (err error, panicked any) {
+func guarded(call func(*txn) error, t *txn) (panicked any, err error) {
 	defer func() { panicked = recover() }()
-	return call(t), nil
+	return nil, call(t)
 }
 
 // rollback ends a failed transaction. SQLite may have done so by itself, hence
