@@ -89,6 +89,9 @@ func (p *pass) agree(ctx context.Context, link ledger.Link, left, right view) er
 	if p.stillParked(left, right) {
 		return p.finishParked(ctx)
 	}
+	if err := p.dependenciesKnown(ctx, left, right); err != nil {
+		return err
+	}
 	now := p.pairOf(link, left, right)
 	made, err := makePlan(p.stream, now)
 	if err != nil {

@@ -74,7 +74,21 @@ func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListReque
 		}
 	}
 	l.result.Finished = true
-	return l.result, nil
+	return l.result, e.countTotal(ctx, key, request.RunID)
+}
+
+// countTotal stores how many records the run has in all, once both sides of
+// every stream are listed: those that are done and those that wait.
+func (e *Engine) countTotal(ctx context.Context, key ledger.Key, runID string) error {
+	waiting, err := e.options.Store.Pending(ctx, key, ledger.PendingFilter{RunID: runID})
+	if err != nil {
+		return err
+	}
+	run, err := e.options.Store.Run(ctx, runID)
+	if err != nil {
+		return err
+	}
+	return e.options.Store.SetRunTotal(ctx, runID, run.Done+waiting.Changes)
 }
 
 // waitFor tells a side that asks to wait from a ledger that fails.
@@ -201,7 +215,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 		return cursor, err
 	}
 	if cursor.Page == "" {
-		cursor.PendingHighWater = highWater(page)
+		cursor.PendingHighWater = l.engine.highWater(page)
 	}
 	cursor.Page, cursor.Done = page.Next, page.Next == ""
 	unchanged := len(page.Records) - rows.records
@@ -253,8 +267,9 @@ func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, sid
 const listTime = 30 * time.Second
 
 // highWater is the server's time at the start of a listing: what changes later
-// is found by the next one.
-func highWater(page connector.Page) time.Time {
+// is found by the next one. A server that says nothing of the time is given
+// ours, with room for doubt.
+func (e *Engine) highWater(page connector.Page) time.Time {
 	if !page.ServerTime.IsZero() {
 		return page.ServerTime
 	}
@@ -263,6 +278,9 @@ func highWater(page connector.Page) time.Time {
 		if found.UpdatedAt.After(newest) {
 			newest = found.UpdatedAt
 		}
+	}
+	if newest.IsZero() {
+		return e.options.Now().Add(-clockDoubt)
 	}
 	return newest
 }

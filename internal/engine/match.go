@@ -46,11 +46,38 @@ func (p *pass) byOwnMarker(ctx context.Context, source view) (*view, error) {
 	if id == "" || len(id) > maxID {
 		return nil, nil
 	}
-	return p.freeRecord(ctx, record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}, func(other view) bool {
+	origin := record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}
+	if err := p.notUnderWay(ctx, origin); err != nil {
+		return nil, err
+	}
+	return p.freeRecord(ctx, origin, func(other view) bool {
 		theirs := p.stream.Spec.Marker.Of(other.record.Ref.Side)
 		carried, _ := other.record.Fields.Get(theirs)
 		return theirs == "" || record.IsBlank(carried) || carries(other.record, theirs, ref.ID)
 	})
+}
+
+// notUnderWay puts a record off that looks like the fruit of a create which is
+// not settled yet: the record it was made from goes first and links the two, or
+// finds that it was deleted meanwhile.
+func (p *pass) notUnderWay(ctx context.Context, origin record.Ref) error {
+	state, err := p.store().Load(ctx, p.key(), p.work.Stream, origin)
+	if err != nil {
+		return err
+	}
+	for _, intent := range state.Intents {
+		if intent.Op != ledger.OpCreate || intent.Source != origin {
+			continue
+		}
+		change := ledger.Change{
+			Stream: p.work.Stream, Ref: origin, Lane: p.work.Lane, Trace: p.work.Trace, DueAt: p.engine.options.Now().Add(settlePause / 4),
+		}
+		if err := p.commit(ctx, ledger.Commit{Enqueue: []ledger.Change{change}}); err != nil {
+			return err
+		}
+		return later(settlePause/2, "the record it was made from is settled first")
+	}
+	return nil
 }
 
 // maxID bounds what is taken for an id out of a customer's own field.

@@ -56,6 +56,11 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 	if err != nil {
 		return result, err
 	}
+	if cursor.HighWater.IsZero() && cursor.Page == "" {
+		// Before the first load has listed this side there is no past to poll
+		// from: it finds everything, with its dependencies in order.
+		return result, nil
+	}
 	for pages := 0; pages < maxPollPages; pages++ {
 		if cursor.Page == "" {
 			if cursor.Since, err = e.pollSince(ctx, in, stream, side); err != nil {
@@ -71,7 +76,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 			return result, err
 		}
 		if cursor.Page == "" {
-			cursor.PendingHighWater = highWater(page)
+			cursor.PendingHighWater = e.highWater(page)
 		}
 		cursor.Page = page.Next
 		if cursor.Page == "" && !cursor.PendingHighWater.IsZero() {

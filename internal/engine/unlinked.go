@@ -45,6 +45,9 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if !p.stream.writes(found.record.Ref.Side.Other()) || p.stream.matchOnly() {
 		return p.finish(ctx, ledger.Commit{})
 	}
+	if err := p.dependenciesKnown(ctx, found); err != nil {
+		return err
+	}
 	return p.create(ctx, found)
 }
 
@@ -227,6 +230,12 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	}
 	p.markWrite(&link, answer.Ref.Side, answer)
 	if err := p.takeForLink(ctx, answer.Ref); err != nil {
+		if !fault.Is(err, fault.Duplicate) {
+			return err
+		}
+		if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
+			return closing
+		}
 		return err
 	}
 	intent.LinkID = link.ID

@@ -208,7 +208,8 @@ type Guards interface {
 // Runs keeps passes and their progress.
 type Runs interface {
 	// StartRun stores a running run, or returns the running one of the same
-	// kind and stream with Again set and joined true.
+	// kind and stream with Again set and joined true. A backfill is joined as it
+	// is, without Again: what changes while it lists is found by polls.
 	StartRun(ctx context.Context, run Run) (started Run, joined bool, err error)
 	// Run returns one by id from any connection, or NotFound.
 	Run(ctx context.Context, id string) (Run, error)

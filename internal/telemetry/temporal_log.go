@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	temporallog "go.temporal.io/sdk/log"
@@ -27,8 +28,15 @@ func (l temporalLogger) Info(text string, pairs ...any) { l.fields(pairs).Debug(
 // Warn logs a warning.
 func (l temporalLogger) Warn(text string, pairs ...any) { l.fields(pairs).Warn(text) }
 
-// Error logs an error.
-func (l temporalLogger) Error(text string, pairs ...any) { l.fields(pairs).Error(text) }
+// Error logs an error. An activity that failed is a warning: its error is the
+// answer to its workflow, which decides, and often an ordinary refusal.
+func (l temporalLogger) Error(text string, pairs ...any) {
+	if strings.HasPrefix(text, "Activity error") {
+		l.fields(pairs).Warn(text)
+		return
+	}
+	l.fields(pairs).Error(text)
+}
 
 // With returns a logger that adds the pairs to each line.
 func (l temporalLogger) With(pairs ...any) temporallog.Logger { return temporalLogger{l.fields(pairs)} }

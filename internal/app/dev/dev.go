@@ -32,6 +32,9 @@ const (
 	TokenFile = "accord.token"
 )
 
+// embeddedNamespace is the one that the embedded server makes.
+const embeddedNamespace = "default"
+
 // Temporal is a running embedded server.
 type Temporal interface {
 	// Address is where clients reach it, UIURL its web page (empty: none).
@@ -107,6 +110,10 @@ func Run(ctx context.Context, options Options) error {
 	defer temporal.Stop()
 	process := app.NewProcess(data.settings, watched)
 	process.TemporalAddress = temporal.Address()
+	if options.TemporalAddress == "" {
+		// The embedded server has one namespace, whatever the environment says of another server.
+		process.TemporalNamespace = embeddedNamespace
+	}
 	parts, err := process.Open(ctx)
 	if err != nil {
 		_ = listener.Close()

@@ -63,6 +63,9 @@ func (s *Store) StartRun(ctx context.Context, run ledger.Run) (ledger.Run, bool,
 			return refused
 		}
 		started, joined = found[0], true
+		if run.Kind == ledger.RunBackfill {
+			return nil
+		}
 		started.Again = true
 		_, err = t.exec("UPDATE runs SET again = 1 WHERE tenant_id = $1 AND connection_id = $2 AND id = $3",
 			run.Key.Tenant, run.Key.Connection, started.ID)
