@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first build compiles the embedded Temporal server: several silent minutes.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint verify demo dev e2e fmt generate ci
+.PHONY: help build test race lint verify demo dev e2e record fmt generate ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ dev: ## run everything on this machine, data in .tmp/dev
 
 e2e: ## run the end-to-end suite
 	.ci/run e2e
+
+record: ## record the histories of the replay tests again, from a real run
+	go test -tags e2e ./e2e -count=1 -run TestRecordedDay -record
 
 fmt: ## format the code
 	gofmt -w $$(find . -name '*.go' -not -path './.*')

@@ -7,6 +7,8 @@
 //	go test -tags e2e ./e2e/...                                   everything
 //	go test -tags e2e ./e2e -run TestRecordedDay -record          also writes workflows/testdata/replay
 //
+// E2E_KEEP=FOLDER keeps the logs of a stack whose test failed.
+//
 // ACCORD_TEST_POSTGRES (postgres://…, a server on which databases may be made) adds
 // the runs on Postgres; without it a private server is used where one is installed.
 package e2e
