@@ -16,7 +16,8 @@ type HousekeepOut struct {
 }
 
 // Housekeep looks after what changes slowly: webhooks that a vendor switched
-// off, running runs whose workflow is gone, rows past their retention.
+// off, running runs whose workflow is gone, schedules that a Temporal set up
+// anew does not know, rows past their retention.
 func (a *Poller) Housekeep(ctx context.Context) (HousekeepOut, error) {
 	return many(ctx, a.Log, func() (HousekeepOut, error) {
 		note, stop := beating(ctx)
@@ -51,6 +52,10 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 	err := a.ensureRuns(ctx, connection.Key)
 	if urls := a.webhookURLs(connection.Key); err == nil && len(urls) > 0 {
 		err = a.Engine.EnsureWebhooks(ctx, connection.Key, urls)
+	}
+	if err == nil {
+		// A Temporal that was set up anew knows none of the schedules.
+		_, err = a.putSchedules(ctx, connection.Key)
 	}
 	if err != nil {
 		out.Failed++

@@ -90,17 +90,23 @@ type SchedulesOut struct{ Compares int }
 // integration asks for.
 func (a *Lifecycle) PutSchedules(ctx context.Context, in KeyIn) (SchedulesOut, error) {
 	return single(ctx, a.Log, func() (SchedulesOut, error) {
-		installed, err := a.Engine.Installed(ctx, in.Key)
-		if err != nil {
-			return SchedulesOut{}, err
-		}
-		plans := comparePlans(installed)
-		streams, err := a.Store.StreamStates(ctx, in.Key)
-		if err != nil {
-			return SchedulesOut{}, err
-		}
-		return SchedulesOut{Compares: len(plans)}, a.Orchestrator.PutSchedules(ctx, in.Key, plans, goneStreams(streams, plans))
+		compares, err := a.putSchedules(ctx, in.Key)
+		return SchedulesOut{Compares: compares}, err
 	})
+}
+
+// putSchedules answers how many schedules the connection has now.
+func (o Options) putSchedules(ctx context.Context, key ledger.Key) (int, error) {
+	installed, err := o.Engine.Installed(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	plans := comparePlans(installed)
+	streams, err := o.Store.StreamStates(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	return len(plans), o.Orchestrator.PutSchedules(ctx, key, plans, goneStreams(streams, plans))
 }
 
 // comparePlans reads when each stream is compared.

@@ -97,7 +97,6 @@ func (s *Server) UpdateConnection(ctx context.Context, request UpdateConnectionR
 		return nil, fault.New(fault.Conflict, "connection %s is at version %d, not %d: read it again and repeat the edit",
 			connection.Connection, connection.Version, *wanted)
 	}
-	before := connection.Integration
 	if len(request.Body.Integration) > 0 {
 		if connection.Integration, err = integrationText(request.Body.Integration); err != nil {
 			return nil, err
@@ -118,19 +117,20 @@ func (s *Server) UpdateConnection(ctx context.Context, request UpdateConnectionR
 		return nil, err
 	}
 	s.nudge(ctx, connection.Key)
-	if connection.State == ledger.Active && connection.Integration != before {
-		s.compare(ctx, connection.Key)
+	if connection.State == ledger.Active {
+		s.reactivate(ctx, connection.Key)
 	}
 	return UpdateConnection200JSONResponse(connectionOf(connection, s.baseURL(ctx), true)), nil
 }
 
-// compare looks at every record under the new version: a field that was added
-// has no common past yet. It is an improvement, not part of the edit: a Temporal
-// that does not answer leaves it to the next scheduled compare.
-func (s *Server) compare(ctx context.Context, key ledger.Key) {
-	if _, _, err := s.options.Control.StartRun(ctx, key, ledger.RunCompare, ""); err != nil {
+// reactivate lets an edit take effect everywhere: webhooks with their secrets,
+// schedules, and a first load for fields that have no common past yet. The edit
+// is stored by now: a Temporal that does not answer only delays the rest, and
+// activating once more makes up for it.
+func (s *Server) reactivate(ctx context.Context, key ledger.Key) {
+	if err := s.options.Control.Activate(ctx, key); err != nil {
 		s.options.Log.WithField("connection", key.String()).WithField("code", fault.CodeOf(err)).
-			Warn("the compare after an edit of the integration could not be started; the next scheduled one looks at everything")
+			Warn("webhooks and schedules could not be brought up to the new version; activate the connection again")
 	}
 }
 

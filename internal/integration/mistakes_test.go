@@ -215,7 +215,7 @@ func TestDefaults(t *testing.T) {
 	stream := parsed.Stream("leads")
 	require.Equal(t, Both, stream.Direction)
 	require.Equal(t, CollisionUpsert, stream.Collision)
-	require.Equal(t, Conflicts{Policy: PolicyManual, Tie: "left", Deadline: defaultDeadline, Remind: defaultRemind, Fallback: PolicyLeft}, stream.Conflicts)
+	require.Equal(t, Conflicts{Policy: PolicyManual, Tie: "left", Deadline: defaultDeadline, Fallback: PolicyLeft}, stream.Conflicts)
 	require.Equal(t, Deletes{Policy: DeleteIgnore, Edited: EditedKeep, VerifyAfter: defaultVerifyAfter, Guard: Guard{Max: 10, Per: defaultGuardPer}}, stream.Deletes)
 	require.Equal(t, Poll{Every: defaultPoll, Overlap: defaultOverlap}, stream.Poll)
 	require.Equal(t, Compare{Every: defaultCompare, TimeZone: "UTC"}, stream.Compare)
@@ -224,7 +224,7 @@ func TestDefaults(t *testing.T) {
 	right := parsed.System("right")
 	require.Equal(t, Limits{Concurrency: defaultConcurrency}, right.Limits)
 	require.Equal(t, Capabilities{UpdatedFilter: Probe, Versions: Probe, IdempotencyKey: Probe, LateBy: Span{Value: defaultLateBy},
-		Granularity: Span{Value: defaultGranularity}, CustomFields: "probe", Lists: "probe"}, right.Capabilities)
+		Granularity: Span{Value: defaultGranularity}, CustomFields: "probe"}, right.Capabilities)
 	require.Empty(t, right.Webhook.Secret)
 	require.Nil(t, parsed.Stream("nobody"))
 }

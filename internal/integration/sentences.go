@@ -273,8 +273,8 @@ func (t *teller) winner(policy string) string {
 	case PolicyNewest:
 		return fmt.Sprintf("the later edit wins; of two at the same time, the one in %s", t.system(conflicts.Tie))
 	}
-	return fmt.Sprintf("both sides keep theirs until a person decides, with a reminder every %s; after %s %s",
-		short(conflicts.Remind), short(conflicts.Deadline), t.winner(conflicts.Fallback))
+	return fmt.Sprintf("both sides keep theirs until a person decides, with reminders in the log at half and at nine tenths of the time; after %s %s",
+		short(conflicts.Deadline), t.winner(conflicts.Fallback))
 }
 
 func (t *teller) guard() {

@@ -19,7 +19,6 @@ const (
 	defaultGuardMax    = 10
 	defaultGuardPer    = time.Hour
 	defaultDeadline    = 72 * time.Hour
-	defaultRemind      = 24 * time.Hour
 )
 
 // leastInterval is the shortest duration of a setting that must not be zero.
@@ -136,7 +135,7 @@ func (s *Stream) field(name string) *Field {
 
 // conflicts reads who wins; stream is nil where the key is not allowed.
 func (v value) conflicts(stream *Stream) Conflicts {
-	read := Conflicts{Policy: PolicyManual, Tie: record.Left, Deadline: defaultDeadline, Remind: defaultRemind, Fallback: PolicyLeft}
+	read := Conflicts{Policy: PolicyManual, Tie: record.Left, Deadline: defaultDeadline, Fallback: PolicyLeft}
 	body := v.object()
 	if body == nil {
 		return read
@@ -144,7 +143,6 @@ func (v value) conflicts(stream *Stream) Conflicts {
 	read.Policy = body.take("policy").choice(PolicyManual, PolicyLeft, PolicyRight, PolicyNewest)
 	read.Tie = sideOf(body.take("tie"))
 	read.Deadline = body.take("deadline").duration(defaultDeadline, leastInterval)
-	read.Remind = body.take("remind").duration(defaultRemind, leastInterval)
 	read.Fallback = body.take("fallback").choice(PolicyLeft, PolicyRight, PolicyNewest)
 	if fields := body.take("fields").object(); fields != nil {
 		read.Fields = map[string]string{}

@@ -98,7 +98,6 @@ func (d *decoder) capabilities(v value) Capabilities {
 		LateBy:         body.take("late_by").span(defaultLateBy),
 		Granularity:    body.take("granularity").span(defaultGranularity),
 		CustomFields:   body.take("custom_fields").choice("probe", Merge, Replace),
-		Lists:          body.take("lists").choice("probe", Merge, Replace),
 	}
 	body.done()
 	return read

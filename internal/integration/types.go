@@ -133,8 +133,6 @@ type Capabilities struct {
 	Granularity Span
 	// CustomFields is Merge, Replace or "probe" (default).
 	CustomFields string
-	// Lists is Merge, Replace or "probe" (default): how a list such as tags is taken.
-	Lists string
 }
 
 // The values of Stream.Mode.
@@ -259,8 +257,6 @@ type Conflicts struct {
 	Tie record.Side
 	// Deadline is how long a manual conflict waits for a person. Default 72h.
 	Deadline time.Duration
-	// Remind is the pause between reminders. Default 24h.
-	Remind time.Duration
 	// Fallback is PolicyLeft (default), PolicyRight or PolicyNewest: who wins at the deadline.
 	Fallback string
 	// Fields are exceptions, by field name.

@@ -53,7 +53,7 @@ func Guard(allowed []netip.Prefix) func(network, address string, c syscall.RawCo
 		if public(ip) {
 			return nil
 		}
-		return fault.New(fault.Forbidden, "the address %s is private and may not be called; correct base_url and token_url, or allow its network", ip)
+		return fault.New(fault.Forbidden, "the address %s is private and may not be called; correct base_url and token_url, or allow its network with ACCORD_ALLOW_PRIVATE", ip)
 	}
 }
 
