@@ -14,6 +14,13 @@ import (
 // postgresConns bounds the connections of one process.
 const postgresConns = 16
 
+// idleTransaction lets Postgres end a transaction whose process says nothing
+// more: one that was suspended or cut off would else keep its row locks, and
+// with them the other workers, for as long as its connection lives. No
+// transaction of ours waits for anything but Postgres, so that a few seconds
+// are plenty; what it has done so far is undone, and its process tries again.
+const idleTransaction = "SET idle_in_transaction_session_timeout = '5s'"
+
 // post is the Postgres backend: ordinary concurrent transactions. READ COMMITTED
 // plus row locks is enough: every check that matters locks the row it checks.
 type post struct {
@@ -34,7 +41,11 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	}
 	s.where = "Postgres " + config.Host + "/" + config.Database
 	s.dialect = postgresDialect()
-	db := stdlib.OpenDB(*config)
+	// Set by a statement: a pooler in between may refuse it as a parameter of the connection.
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, idleTransaction)
+		return err
+	}))
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
