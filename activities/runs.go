@@ -150,26 +150,12 @@ func (a *Runs) ListStep(ctx context.Context, in ListStepIn) (ListStepOut, error)
 			out.Wait = max(result.RetryAt.Sub(now), 0)
 		}
 		run, err := a.Store.Run(ctx, in.RunID)
-		if err == nil && result.Finished {
-			run, err = a.total(ctx, run)
-		}
 		if err != nil {
 			return ListStepOut{}, err
 		}
 		out.Run = progressOf(run)
 		return out, nil
 	})
-}
-
-// total stores how many records a run is about, which is known once all is
-// listed: those that are done and those that wait.
-func (a *Runs) total(ctx context.Context, run ledger.Run) (ledger.Run, error) {
-	pending, err := a.Store.Pending(ctx, run.Key, ledger.PendingFilter{RunID: run.ID})
-	if err != nil {
-		return run, err
-	}
-	run.Total = run.Done + pending.Changes
-	return run, a.Store.SetRunTotal(ctx, run.ID, run.Total)
 }
 
 // ReplayIn says which dead letters to replay.
@@ -229,9 +215,10 @@ func (a *Runs) EndRun(ctx context.Context, in EndRunIn) (EndRunOut, error) {
 			}
 		}
 		run, err := a.Store.Run(ctx, in.RunID)
-		if err == nil && ended && in.State == ledger.RunSucceeded {
-			// Records that were done by others meanwhile are not missing.
-			run, err = a.total(ctx, run)
+		if err == nil && ended && in.State == ledger.RunSucceeded && run.Total != run.Done {
+			// Records that others have done meanwhile are not missing.
+			run.Total = run.Done
+			err = a.Store.SetRunTotal(ctx, run.ID, run.Total)
 		}
 		if err != nil {
 			return EndRunOut{}, err
