@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +75,37 @@ func install(ctx context.Context, session *Session, connection *ledger.Connectio
 	if err := session.Control.Activate(ctx, connection.Key); err != nil {
 		return err
 	}
-	*connection, err = session.Store.Connection(ctx, connection.Key)
-	return err
+	return activated(ctx, session, connection)
+}
+
+// How long install waits to see the activation through, and how often it looks.
+const (
+	activationWait = 10 * time.Second
+	activationLook = 200 * time.Millisecond
+)
+
+// activated waits a short while for the activation to leave its mark; a worker
+// that is not there yet activates later.
+func activated(ctx context.Context, session *Session, connection *ledger.Connection) error {
+	ctx, cancel := context.WithTimeout(ctx, activationWait)
+	defer cancel()
+	for {
+		found, err := session.Store.Connection(ctx, connection.Key)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err == nil {
+			*connection = found
+		}
+		if connection.State != ledger.Draft || connection.StateReason != "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(activationLook):
+		}
+	}
 }
 
 func tellInstalled(out io.Writer, session *Session, connection ledger.Connection, asJSON bool) error {
@@ -84,7 +114,7 @@ func tellInstalled(out io.Writer, session *Session, connection ledger.Connection
 	}
 	fmt.Fprintf(out, "installed %s as connection %s; it is %s\n", connection.Name, connection.Connection, connection.State)
 	if session.WebhookBase == "" {
-		fmt.Fprintln(out, "there is no public URL (ACCORD_PUBLIC_URL): changes are found by polling only")
+		fmt.Fprintln(out, "this shell knows no public URL (ACCORD_PUBLIC_URL): unless the worker does, changes are found by polling only")
 	}
 	return nil
 }

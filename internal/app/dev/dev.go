@@ -169,7 +169,7 @@ func startTemporal(ctx context.Context, options Options, log logrus.FieldLogger)
 		return elsewhere(options.TemporalAddress), nil
 	}
 	started, err := options.Start(ctx, TemporalOptions{
-		DataDir: filepath.Join(options.DataDir, TemporalFolder), UIListen: options.UI, SearchAttributes: app.SearchAttributes(), Log: log,
+		DataDir: filepath.Join(options.DataDir, TemporalFolder), Listen: temporalListen(ctx), UIListen: options.UI, SearchAttributes: app.SearchAttributes(), Log: log,
 	})
 	if err != nil {
 		if fault.As(err) == nil {
@@ -178,6 +178,18 @@ func startTemporal(ctx context.Context, options Options, log logrus.FieldLogger)
 		return nil, err
 	}
 	return started, nil
+}
+
+// temporalListen is Temporal's usual address, so that it stays the same from one
+// start to the next; where it is taken, a free port.
+func temporalListen(ctx context.Context) string {
+	const usual = "127.0.0.1:7233"
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", usual)
+	if err != nil || listener.Close() != nil {
+		return "127.0.0.1:0"
+	}
+	return usual
 }
 
 // tell says to the person who started it where everything is.
