@@ -76,10 +76,14 @@ func (p *pass) sawAnswer(answer record.Record) {
 	}
 }
 
-// historyOf tells what a confirmed write replaced. A field that the server did
+// historyOf tells what a confirmed write replaced; a create replaced nothing and
+// is one entry with all that was sent. A field that the server did
 // not take is left out; one that was edited again since is in, because our
 // value may have stood there in between.
 func (p *pass) historyOf(intent ledger.Intent, result confirmation) []ledger.HistoryEntry {
+	if intent.Op == ledger.OpCreate {
+		return []ledger.HistoryEntry{p.historyEntry(intent, result, "", nil, map[string]any(intent.Sent))}
+	}
 	var entries []ledger.HistoryEntry
 	for name, sent := range intent.Sent {
 		stored := sent
@@ -88,15 +92,7 @@ func (p *pass) historyOf(intent ledger.Intent, result confirmation) []ledger.His
 		} else if !slices.Contains(result.edited, name) {
 			continue
 		}
-		cause := intent.Cause
-		if own, ok := intent.Causes[name]; ok {
-			cause = own
-		}
-		entries = append(entries, ledger.HistoryEntry{
-			ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: intent.Stream, LinkID: intent.LinkID,
-			Ref: result.wrote.Ref, Field: name, Op: intent.Op, Old: intent.Before[name], New: stored, Cause: cause,
-			RunID: p.work.RunID, WorkflowID: p.workflowID, RequestID: result.wrote.RequestID, IntentID: intent.ID,
-		})
+		entries = append(entries, p.historyEntry(intent, result, name, intent.Before[name], stored))
 	}
 	slices.SortFunc(entries, func(a, b ledger.HistoryEntry) int {
 		if a.Field < b.Field {
@@ -105,6 +101,18 @@ func (p *pass) historyOf(intent ledger.Intent, result confirmation) []ledger.His
 		return 1
 	})
 	return entries
+}
+
+func (p *pass) historyEntry(intent ledger.Intent, result confirmation, name string, before, after any) ledger.HistoryEntry {
+	cause := intent.Cause
+	if own, ok := intent.Causes[name]; ok {
+		cause = own
+	}
+	return ledger.HistoryEntry{
+		ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: intent.Stream, LinkID: intent.LinkID,
+		Ref: result.wrote.Ref, Field: name, Op: intent.Op, Old: before, New: after, Cause: cause,
+		RunID: p.work.RunID, WorkflowID: p.workflowID, RequestID: result.wrote.RequestID, IntentID: intent.ID,
+	}
 }
 
 // notSent ends a pass whose write on one side failed. A write that surely had no

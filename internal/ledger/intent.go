@@ -64,8 +64,8 @@ type Cause struct {
 	EventID string `json:"event_id,omitempty"`
 }
 
-// HistoryEntry tells what one write replaced, and why. The whole record before
-// a delete is kept under field "" with Old holding the before-image.
+// HistoryEntry tells what one write replaced, and why. Under field "" stand the
+// whole records: before a delete in Old, as sent with a create in New.
 type HistoryEntry struct {
 	ID     string
 	At     time.Time
