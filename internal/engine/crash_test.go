@@ -88,7 +88,11 @@ func TestKilledAnywhere(t *testing.T) {
 	for _, one := range scenes {
 		t.Run(one.name, func(t *testing.T) {
 			writes := -1
-			for n := 0; ; n++ {
+			step := 1
+			if testing.Short() {
+				step = 4
+			}
+			for n := 0; ; n += step {
 				b := newBench(t, t.TempDir(), setup{})
 				side, id := one.before(b)
 				b.hint(side, id)

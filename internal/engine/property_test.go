@@ -217,9 +217,6 @@ func (m *machine) finish(t *rapid.T) {
 	require.Equal(t, right, m.b.writes(record.Right), "nothing happens, nothing is written (right)")
 	pending, err := m.b.store.Pending(m.b.ctx, m.b.key, ledger.PendingFilter{})
 	require.NoError(t, err)
-	if pending.Intents > 0 {
-		dump(m.b.dir)
-	}
 	require.Zero(t, pending.Changes)
 	require.Zero(t, pending.Intents)
 }
