@@ -62,6 +62,7 @@ type bench struct {
 	left    *sandboxclient.Client
 	right   *sandboxclient.Client
 	crash   func(step string) error
+	probing sync.Mutex
 	close   []func()
 	nextID  int
 	dir     string
@@ -121,6 +122,9 @@ func newBench(t tb, dir string, with setup) *bench {
 	b.options = engine.Options{
 		Store: store, Open: opener.Open, Log: log, Now: b.clock.now, NewID: app.NewID, Lease: 10 * time.Second,
 		Probe: func(step string) error {
+			// Two reads of one pass may be at this point at once.
+			b.probing.Lock()
+			defer b.probing.Unlock()
 			if b.crash != nil {
 				return b.crash(step)
 			}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -39,7 +40,9 @@ type pass struct {
 	work   ledger.Work
 	state  ledger.State
 	refs   *resolver
-	lease  ledger.Lease
+	// leasing guards lease and until: both sides of a pair are read at once.
+	leasing sync.Mutex
+	lease   ledger.Lease
 	// until is when the lease ends by our own monotonic clock, counted from
 	// before it was asked for: a process that was frozen sees that it is late.
 	until time.Time
@@ -77,14 +80,22 @@ func (e *Engine) callTime() time.Duration {
 
 // renew makes sure that the lease outlives one more outside call.
 func (p *pass) renew(ctx context.Context) error {
-	if p.until.Sub(p.engine.options.Now()) >= p.engine.callTime() {
+	if p.heldUntil().Sub(p.engine.options.Now()) >= p.engine.callTime() {
 		return nil
 	}
 	return p.extend(ctx, nil)
 }
 
+func (p *pass) heldUntil() time.Time {
+	p.leasing.Lock()
+	defer p.leasing.Unlock()
+	return p.until
+}
+
 // extend renews the lease and takes more keys into it.
 func (p *pass) extend(ctx context.Context, keys []string) error {
+	p.leasing.Lock()
+	defer p.leasing.Unlock()
 	asked := p.engine.options.Now()
 	lease, err := p.store().Extend(ctx, p.key(), p.lease, keys, p.engine.options.Lease)
 	if err != nil {
@@ -100,8 +111,8 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 		return err
 	}
 	deadline := p.engine.options.Now().Add(p.engine.callTime())
-	if p.until.Before(deadline) {
-		deadline = p.until
+	if until := p.heldUntil(); until.Before(deadline) {
+		deadline = until
 	}
 	callCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 // what passes, also what it spoils.
 type Front struct {
 	inner http.Handler
+	route func(r *http.Request) (method, path string)
 	mu    sync.Mutex
 	rules []*rule
 	seen  []string
@@ -29,7 +30,9 @@ type rule struct {
 type Spoil func(w http.ResponseWriter, r *http.Request, inner http.Handler)
 
 // NewFront puts a front before a server.
-func NewFront(inner http.Handler) *Front { return &Front{inner: inner} }
+func NewFront(inner http.Handler) *Front {
+	return &Front{inner: inner, route: func(r *http.Request) (string, string) { return r.Method, r.URL.Path }}
+}
 
 // On spoils the next times calls (negative: all) with the method (empty: any)
 // whose path contains part.
@@ -63,11 +66,12 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Front) match(r *http.Request) Spoil {
+	method, path := f.route(r)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen = append(f.seen, r.Method+" "+r.URL.Path)
+	f.seen = append(f.seen, method+" "+path)
 	for _, rule := range f.rules {
-		if rule.times != 0 && (rule.method == "" || rule.method == r.Method) && strings.Contains(r.URL.Path, rule.part) {
+		if rule.times != 0 && (rule.method == "" || rule.method == method) && strings.Contains(path, rule.part) {
 			rule.times--
 			return rule.spoil
 		}
@@ -110,4 +114,20 @@ func drop(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0) // best effort: a close without reset breaks the call as well
 	}
 	_ = conn.Close() // closing is the point; there is no one to tell
+}
+
+// gone is how the system says that it has no such record.
+func (h Harness) gone() Spoil {
+	if h.Gone != nil {
+		return h.Gone
+	}
+	return Answer(http.StatusNotFound, h.GoneBody)
+}
+
+// refused is how the system refuses the field Key.
+func (h Harness) refused() Spoil {
+	if h.Refused != nil {
+		return h.Refused
+	}
+	return Answer(http.StatusUnprocessableEntity, h.RefusedBody)
 }

@@ -27,7 +27,7 @@ func refusals(t *testing.T, h Harness) {
 			spoil Spoil
 			want  fault.Code
 		}{
-			{"the vendor's 404", Answer(404, b.GoneBody), fault.Gone},
+			{"the vendor's own answer", b.gone(), fault.Gone},
 			{"a page's 404", Answer(404, "<html>not here</html>", "Content-Type: text/html"), fault.Transient},
 			{"an empty 404", Answer(404, ""), fault.Transient},
 			{"a gateway's 404", Answer(404, `{"message":"no route"}`), fault.Transient},
@@ -45,7 +45,7 @@ func refusals(t *testing.T, h Harness) {
 			require.Equal(t, row.want, fault.CodeOf(err), row.name)
 			require.False(t, fault.As(err).MaybeApplied, row.name)
 		}
-		b.front.On("PATCH", "/"+id, 1, Answer(422, b.RefusedBody))
+		b.front.On("PATCH", "/"+id, 1, b.refused())
 		_, err := b.conn.Update(ctx, current, map[string]any{b.Key: "nobody"}, connector.WriteOptions{})
 		require.Equal(t, fault.Invalid, fault.CodeOf(err))
 		require.Equal(t, b.Key, fault.As(err).Field)

@@ -33,11 +33,20 @@ type Harness struct {
 	// Marker is the path of our marker.
 	Marker string
 	// APIPath, TokenPath and HookPath are parts of the server's URLs: "/v1",
-	// "/oauth/token", "/webhooks". ListPath is the collection's, "/leads".
+	// "/oauth/token", "/webhooks" (empty: a system without webhooks). ListPath is
+	// the collection's, "/leads".
 	APIPath, TokenPath, HookPath, ListPath string
 	// GoneBody is the vendor's body of a 404; RefusedBody its body of a 422
 	// that names the field Key.
 	GoneBody, RefusedBody string
+	// Route names the calls of a protocol that has one address for everything in
+	// the words of REST ("GET", "/leads/7"); nil: as they are.
+	Route func(r *http.Request) (method, path string)
+	// Gone and Refused answer like a server that says so with another status than
+	// 404 and 422; nil: those, with GoneBody and RefusedBody.
+	Gone, Refused Spoil
+	// RealTime says that the server's clock is the machine's and cannot be moved.
+	RealTime bool
 	// Event is a signed webhook about a record, with the header for a secret and time.
 	Event func(id string) []byte
 	Sign  func(body []byte, secret string, at time.Time) http.Header
@@ -78,15 +87,19 @@ type bench struct {
 	clock  *clock
 }
 
-// clock moves only when told.
+// clock moves only when told, or is the machine's.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu   sync.Mutex
+	at   time.Time
+	real bool
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.real {
+		return time.Now()
+	}
 	return c.at
 }
 
@@ -98,9 +111,12 @@ func (c *clock) advance(d time.Duration) {
 
 func (h Harness) bench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{Harness: h, clock: &clock{at: time.Now().Truncate(time.Second)}}
+	b := &bench{Harness: h, clock: &clock{at: time.Now().Truncate(time.Second), real: h.RealTime}}
 	b.server = h.Start(t, b.clock.now)
 	b.front = NewFront(b.server)
+	if h.Route != nil {
+		b.front.route = h.Route
+	}
 	listener := httptest.NewServer(b.front)
 	t.Cleanup(listener.Close)
 	b.url = listener.URL

@@ -49,6 +49,12 @@ type place struct {
 	Top int64 `json:"h,omitempty"`
 	// Total is the whole listing's count plus one; 0: not said.
 	Total int `json:"n,omitempty"`
+	// Last is the count that the page before told, plus one; 0: not said.
+	Last int `json:"k,omitempty"`
+	// Begun is the server's time at the first page of this query, unix ms.
+	Begun int64 `json:"g,omitempty"`
+	// Careful: every page is read together with the one before.
+	Careful bool `json:"y,omitempty"`
 	// Unsorted: the server refuses to sort.
 	Unsorted bool `json:"x,omitempty"`
 	// Same counts the pages in a row that ended with the same row.
@@ -141,6 +147,22 @@ func (p place) fallback(filterHonoured bool) (place, bool) {
 // whole reports whether the listing reads everything there is.
 func (p place) whole() bool {
 	return p.Mode == byCreated && p.Since == 0 || p.Mode == scan && p.Filter == ""
+}
+
+// steady reports whether nothing can have moved up since the page before: in
+// the order of creation rows only move up when one is deleted, and then the
+// count shrinks, unless one was created in the same moment (see disturbed).
+func (p place) steady(got listed) bool {
+	return p.Mode == byCreated && !p.Careful && p.Last > 0 && got.total+1 == p.Last
+}
+
+// disturbed reports whether rows were created while this query was read page by
+// page, so that an equal count proved nothing.
+func (p place) disturbed(got listed) bool {
+	if p.Mode != byCreated || p.Careful || p.Page < 2 || len(got.rows) == 0 {
+		return false
+	}
+	return p.Begun == 0 || got.rows[len(got.rows)-1].CreatedAt.UnixMilli() >= p.Begun
 }
 
 // timeOf is the time a listing goes by.

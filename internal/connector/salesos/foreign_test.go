@@ -44,6 +44,8 @@ type foreign struct {
 	quirks
 	leads []lead
 	calls int
+	// date is sent as the Date header; zero: none is.
+	date time.Time
 }
 
 var _ http.RoundTripper = (*foreign)(nil)
@@ -51,6 +53,9 @@ var _ http.RoundTripper = (*foreign)(nil)
 // RoundTrip answers without a network.
 func (f *foreign) RoundTrip(request *http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
+	if !f.date.IsZero() {
+		recorder.Header().Set("Date", f.date.UTC().Format(http.TimeFormat))
+	}
 	f.calls++
 	f.serve(recorder, request)
 	return recorder.Result(), nil

@@ -32,8 +32,8 @@ const maxSame = 3
 // Wherever a second page of one query is needed (many rows of one second, the
 // newest-first and page-by-page readings), the two pages must be seen to join:
 // either rows only moved down and a last row of the page before appears again,
-// or the page before is read once more, which gives the rows that moved up
-// meanwhile. Rows may repeat; none is left out.
+// or the count proves that nothing moved, or the page before is read once more,
+// which gives the rows that moved up meanwhile. Rows may repeat; none is left out.
 func (c *client) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
 	object, err := c.object(request.Object)
 	if err != nil {
@@ -79,10 +79,14 @@ func (c *client) turn(ctx context.Context, object object, at place, got listed) 
 		at.Total = got.total + 1
 	}
 	page := connector.Page{Records: got.rows, Total: at.Total - 1, ServerTime: got.serverTime, Whole: at.whole()}
+	if at.Page == 1 && !got.serverTime.IsZero() {
+		at.Begun = got.serverTime.UnixMilli()
+	}
 	// In the orders that grow at their end rows only move up: there the page
-	// itself proves nothing, and the page before is always read again.
+	// itself proves nothing, and the page before is read again, unless the count
+	// says that nothing moved.
 	grows := at.Mode == byCreated || at.Mode == byUpdated
-	if at.Page > 1 && len(at.Tail) > 0 && (grows || !at.joins(got.rows)) {
+	if at.Page > 1 && len(at.Tail) > 0 && !at.steady(got) && (grows || !at.joins(got.rows)) {
 		before, err := c.page(ctx, object, at.query(at.Page-1))
 		if err != nil {
 			return connector.Page{}, err
@@ -115,6 +119,10 @@ func (c *client) next(ctx context.Context, object object, at place, got listed) 
 		return c.nextNewest(ctx, object, at, got)
 	}
 	if ended(at, got) {
+		if at.disturbed(got) {
+			at.Page, at.Tail, at.Same, at.Careful = 1, nil, 0, true
+			return at, true, nil
+		}
 		return place{}, false, nil
 	}
 	at.Same = repeats(at, got)
@@ -134,7 +142,7 @@ func (c *client) next(ctx context.Context, object object, at place, got listed) 
 		}
 	}
 	at.Page++
-	at.Tail = tailOf(got.rows)
+	at.Tail, at.Last = tailOf(got.rows), got.total+1
 	return at, true, nil
 }
 

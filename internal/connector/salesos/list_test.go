@@ -36,6 +36,9 @@ func TestListingNeverMisses(t *testing.T) {
 			}
 		}
 		now = now.Add(time.Minute)
+		if rapid.Bool().Draw(t, "dated") {
+			f.date = now
+		}
 		request := connector.ListRequest{Object: "leads", Limit: rapid.SampledFrom([]int{0, 2, 5, 10}).Draw(t, "limit")}
 		if rapid.Bool().Draw(t, "changes only") {
 			request.Since = start.Add(time.Hour + 2*time.Second)
@@ -62,6 +65,9 @@ func wanted(f *foreign, since time.Time) map[string]bool {
 // sort shows no order of its own that edits could change.
 func (f *foreign) disturb(t *rapid.T, now *time.Time) {
 	*now = now.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "pause")) * time.Second)
+	if !f.date.IsZero() {
+		f.date = *now
+	}
 	for range rapid.IntRange(0, 2).Draw(t, "disturbances") {
 		if len(f.leads) == 0 {
 			return
@@ -118,6 +124,7 @@ func TestListingCosts(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			f := &foreign{quirks: row.quirks}
 			f.populate(start, row.seconds)
+			f.date = start.Add(3 * time.Hour)
 			request := connector.ListRequest{Object: "leads"}
 			if row.since > 0 {
 				request.Since = start.Add(row.since)
