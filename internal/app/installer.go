@@ -10,6 +10,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector/acme"
 	"github.com/accord-sync/accord/internal/connector/salesos"
 	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/connector/tryton"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -19,7 +20,7 @@ import (
 
 // Drivers are the connectors of this build.
 func Drivers() *connector.Registry {
-	return connector.NewRegistry(salesos.Driver{}, acme.Driver{})
+	return connector.NewRegistry(salesos.Driver{}, acme.Driver{}, tryton.Driver{})
 }
 
 // Installer understands the integration of a connection. It calls nothing outside.
@@ -159,8 +160,11 @@ func source(plan Plan, side record.Side) webhook.Source {
 // authOf says an integration's credentials in a connector's words.
 func authOf(auth integration.Auth) connector.Auth {
 	kind := auth.Kind
-	if kind == integration.AuthBearer {
+	switch kind {
+	case integration.AuthBearer:
 		kind = transport.KindStatic
+	case integration.AuthBasic:
+		return connector.Auth{Kind: transport.KindBasic, ClientID: auth.Username, ClientSecret: auth.Password}
 	}
 	return connector.Auth{
 		Kind: kind, TokenURL: auth.TokenURL, ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,

@@ -233,9 +233,10 @@ type Config struct {
 
 // Auth is the credentials section of a system.
 type Auth struct {
-	// Kind: "oauth2_client_credentials" (default), "oauth2_authorization_code", "static".
+	// Kind: "oauth2_client_credentials" (default), "oauth2_authorization_code", "static", "basic".
 	Kind string
-	// TokenURL, ClientID, ClientSecret, Audience, Scopes as in RFC 6749.
+	// TokenURL, ClientID, ClientSecret, Audience, Scopes as in RFC 6749. Of Kind
+	// basic ClientID is the user and ClientSecret the password.
 	TokenURL, ClientID, ClientSecret, Audience string
 	Scopes                                     []string
 	// Token is the static token of Kind static.

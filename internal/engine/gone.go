@@ -22,25 +22,47 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 	if err != nil || !verified {
 		return err
 	}
-	if len(p.state.Intents) > 0 {
-		if done, err := p.settleGone(ctx, link, side); done || err != nil {
+	if left.gone && right.gone {
+		// Each side is doubted for itself: one may only be blind.
+		if verified, err = p.othersAnswer(ctx, link, side.Other()); err != nil || !verified {
 			return err
 		}
-	}
-	if left.gone && right.gone {
-		return p.bury(ctx, link, ledger.Commit{}, outcomeDeleted)
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents()}, outcomeDeleted)
 	}
 	survivor := left.view
 	if left.gone {
 		survivor = right.view
 	}
+	if survivor.record.Ref.ID != link.Ref(side.Other()).ID {
+		// What answers is another record, into which the vendor merged ours: the
+		// pair is over, and that record is not ours to delete.
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents()}, outcomeDeleted)
+	}
+	if len(p.state.Intents) > 0 {
+		return p.settleGone(ctx, link, side, survivor)
+	}
 	return p.survive(ctx, link, side, survivor)
 }
 
-// verified takes the first "not found" down, and checks the second one.
+func (p *pass) openIntents() []string {
+	var ids []string
+	for _, intent := range p.state.Intents {
+		ids = append(ids, intent.ID)
+	}
+	return ids
+}
+
+// verified takes the first "not found" down, and checks the second one. A record
+// that we have just made, and nobody has read since, may only be late.
 func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
 	now := p.engine.options.Now()
 	wait := p.stream.Spec.Deletes.VerifyAfter
+	if link.Base.Unread == side {
+		visible := link.CreatedAt.Add(p.in.Connector(side).Capabilities().LateBy + p.engine.callTime())
+		if left := visible.Sub(now); left > 0 {
+			return false, later(min(left, settlePause), "a record made just now may not be visible yet")
+		}
+	}
 	if link.GoneSide != side {
 		link.GoneSide, link.GoneAt = side, now
 		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}}); err != nil {
@@ -54,49 +76,104 @@ func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side)
 	return p.othersAnswer(ctx, link, side)
 }
 
-// controls is how many other records are asked before a delete is doubted.
-const controls = 3
+const (
+	// controls is how many other records are asked before a delete is doubted.
+	controls = 10
+	// controlPages bounds the search for a record in its listing.
+	controlPages = 20
+)
 
 // othersAnswer makes sure that the side still knows other records: a server
-// that answers 404 for everything deletes nothing.
+// that answers 404 for everything deletes nothing. Controls that are not found
+// either are looked at themselves: they may be deleted too.
 func (p *pass) othersAnswer(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
 	ids, err := p.store().SomeLinked(ctx, p.key(), p.work.Stream, side, link.Ref(side).ID, controls)
 	if err != nil {
 		return false, err
 	}
+	var missing []ledger.Change
 	for _, id := range ids {
-		_, ok, err := p.get(ctx, record.Ref{Side: side, Object: link.Ref(side).Object, ID: id})
-		if err != nil {
+		ref := record.Ref{Side: side, Object: link.Ref(side).Object, ID: id}
+		_, err := p.fetch(ctx, ref)
+		switch {
+		case err == nil || fault.Is(err, fault.Invalid):
+			return true, p.lookAt(ctx, missing)
+		case fault.Is(err, fault.Gone):
+			missing = append(missing, ledger.Change{Stream: p.work.Stream, Ref: ref, Lane: p.work.Lane})
+		case !fault.Is(err, fault.Forbidden):
 			return false, err
 		}
-		if ok {
-			return true, nil
-		}
 	}
-	if len(ids) > 0 {
-		return false, fault.New(fault.Transient, "other known records are not found either: the server is not believed").On(link.Ref(side))
+	if err := p.lookAt(ctx, missing); err != nil {
+		return false, err
 	}
-	// There is no other known record: the collection itself must answer.
-	err = p.call(ctx, side, func(ctx context.Context, to connector.Connector) error {
-		_, err := to.List(ctx, connector.ListRequest{Object: link.Ref(side).Object, Limit: 1})
-		return err
-	})
-	return err == nil, onRef(err, link.Ref(side))
+	listed, others, err := p.inListing(ctx, link.Ref(side))
+	if err != nil {
+		return false, err
+	}
+	if listed || !others && len(ids) > 0 {
+		return false, fault.New(fault.Transient, "the server does not find it by its id, and does not behave as if it were deleted: it is not believed").On(link.Ref(side))
+	}
+	return true, nil
 }
 
-// settleGone ends intents on a link whose record is gone: an own delete that
-// went through is finished as such, updates of a gone record are void.
-func (p *pass) settleGone(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
-	var closing []string
-	ours := false
+func (p *pass) lookAt(ctx context.Context, changes []ledger.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return p.commit(ctx, ledger.Commit{Enqueue: changes})
+}
+
+// inListing reports whether the collection's listing shows the record, and
+// whether it shows any other.
+func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed, others bool, err error) {
+	request := connector.ListRequest{Object: ref.Object}
+	for range controlPages {
+		var page connector.Page
+		err := p.call(ctx, ref.Side, func(ctx context.Context, to connector.Connector) error {
+			var err error
+			page, err = to.List(ctx, request)
+			return err
+		})
+		if err != nil {
+			return false, false, onRef(err, ref)
+		}
+		for _, found := range page.Records {
+			listed = listed || found.Ref.ID == ref.ID
+			others = others || found.Ref.ID != ref.ID
+		}
+		if listed || page.Next == "" {
+			break
+		}
+		request.Cursor = page.Next
+	}
+	return listed, others, nil
+}
+
+// settleGone ends intents on a link whose record is gone. An own delete that
+// went through is finished as such; what became of our writes on the survivor
+// is found out first, so that they are not taken for a user's edits.
+func (p *pass) settleGone(ctx context.Context, link ledger.Link, side record.Side, survivor view) error {
+	commit := ledger.Commit{CloseIntents: p.openIntents()}
+	link.Base = copyBase(link.Base)
 	for _, intent := range p.state.Intents {
-		closing = append(closing, intent.ID)
-		ours = ours || intent.Op == ledger.OpDelete && intent.Target.Side == side
+		if intent.Op == ledger.OpDelete && intent.Target.Side == side {
+			return p.bury(ctx, link, commit, outcomeDeleted)
+		}
+		if intent.Op != ledger.OpUpdate || intent.Target.Side == side {
+			continue
+		}
+		alive := side.Other()
+		result := p.outcomeNow(intent, survivor)
+		intents, confirmed := map[record.Side]ledger.Intent{alive: intent}, map[record.Side]confirmation{alive: result}
+		p.settleBase(&link, intents, confirmed, map[string]bool{})
+		commit.History = append(commit.History, p.historyOf(intent, result)...)
 	}
-	if ours {
-		return true, p.bury(ctx, link, ledger.Commit{CloseIntents: closing}, outcomeDeleted)
+	commit.PutLinks = []ledger.Link{link}
+	if err := p.commit(ctx, commit); err != nil {
+		return err
 	}
-	return false, p.commit(ctx, ledger.Commit{CloseIntents: closing})
+	return errAgain
 }
 
 // survive applies the delete policy to the record that is left.
@@ -159,7 +236,7 @@ func (p *pass) deleteChoice(goneSide record.Side, _ view) record.Side {
 
 // remove deletes the survivor, if the guard lets it pass.
 func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) error {
-	passed, err := p.guarded(ctx, link, survivor.record.Ref)
+	passed, err := p.guarded(ctx, &link, survivor.record.Ref)
 	if err != nil || !passed {
 		return err
 	}
@@ -175,7 +252,7 @@ func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) erro
 		Op: ledger.OpDelete, Old: map[string]any(survivor.record.Fields), Cause: intent.Cause, RunID: p.work.RunID,
 		WorkflowID: p.workflowID, IntentID: intent.ID,
 	}
-	if err := p.commit(ctx, ledger.Commit{OpenIntents: []ledger.Intent{intent}, History: []ledger.HistoryEntry{image}}); err != nil {
+	if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, OpenIntents: []ledger.Intent{intent}, History: []ledger.HistoryEntry{image}}); err != nil {
 		return err
 	}
 	if err := p.step("before delete"); err != nil {
@@ -204,29 +281,30 @@ func (p *pass) notDeleted(ctx context.Context, intent ledger.Intent, cause error
 	return onRef(cause, intent.Target)
 }
 
-// guarded counts a delete against the stream's guard; beyond it the operation
-// is held, visibly, until an operator approves.
-func (p *pass) guarded(ctx context.Context, link ledger.Link, ref record.Ref) (bool, error) {
+// guarded counts a delete against the stream's guard, once however often it is
+// tried; beyond it the operation is held, visibly, until an operator approves.
+func (p *pass) guarded(ctx context.Context, link *ledger.Link, ref record.Ref) (bool, error) {
 	guard := p.stream.Spec.Deletes.Guard
 	var waiting *ledger.Held
 	for i := range p.state.Held {
 		switch p.state.Held[i].State {
 		case ledger.HeldApproved:
-			done := p.state.Held[i]
-			done.State = ledger.HeldDone
-			return true, p.commit(ctx, ledger.Commit{PutHeld: []ledger.Held{done}})
+			// It stays approved until the delete is done.
+			return true, nil
 		case ledger.HeldRejected:
-			return false, p.detach(ctx, link)
+			return false, p.detach(ctx, *link)
 		case ledger.HeldWaiting:
 			waiting = &p.state.Held[i]
 		}
 	}
-	if guard.Off {
+	if guard.Off || link.Base.GuardTaken {
 		return true, nil
 	}
 	if waiting == nil {
 		passed, err := p.store().TakeGuard(ctx, p.key(), p.work.Stream, string(ledger.OpDelete), guard.Max, guard.Per)
 		if err != nil || passed {
+			link.Base = copyBase(link.Base)
+			link.Base.GuardTaken = passed
 			return passed, err
 		}
 		waiting = &ledger.Held{
@@ -266,7 +344,7 @@ func (p *pass) endLink(ctx context.Context, link ledger.Link, commit ledger.Comm
 		p.seen = nil
 	}
 	for _, held := range p.state.Held {
-		if held.State == ledger.HeldWaiting {
+		if held.State == ledger.HeldWaiting || held.State == ledger.HeldApproved {
 			held.State = ledger.HeldDone
 			commit.PutHeld = append(commit.PutHeld, held)
 		}

@@ -32,9 +32,10 @@ func (p *pass) linked(ctx context.Context) error {
 	if settled {
 		return errAgain
 	}
-	if !link.GoneAt.IsZero() {
-		// It was missing once and answers again: it was never deleted.
-		link.GoneSide, link.GoneAt = "", time.Time{}
+	if !link.GoneAt.IsZero() || link.Base.Unread != "" {
+		// It was missing once and answers again: it was never deleted. And what we
+		// made has been read: from now on a "not found" means what it says.
+		link.GoneSide, link.GoneAt, link.Base.Unread, link.Base.GuardTaken = "", time.Time{}, "", false
 		p.state.Link = &link
 		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}}); err != nil {
 			return err

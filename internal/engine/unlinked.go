@@ -204,6 +204,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		return onRef(err, answer.Ref)
 	}
 	link := p.newLink(intent.Source, answer.Ref)
+	link.Base.Unread = answer.Ref.Side
 	link.Base = copyBase(link.Base)
 	result := confirmation{holds: ledger.Values{}, wrote: answer}
 	corrections := p.corrections(intent.Source)

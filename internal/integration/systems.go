@@ -42,11 +42,17 @@ func (d *decoder) system(v value) System {
 	return system
 }
 
-// auth reads one kind of credentials; the keys of the other kind are unknown keys.
+// auth reads one kind of credentials; the keys of the other kinds are unknown keys.
 func (o *object) auth() Auth {
-	auth := Auth{Kind: o.need("kind").choice(AuthClientCredentials, AuthBearer)}
-	if auth.Kind == AuthBearer {
+	auth := Auth{Kind: o.need("kind").choice(AuthClientCredentials, AuthBearer, AuthBasic)}
+	switch auth.Kind {
+	case AuthBearer:
 		auth.Token = o.need("token").credential()
+		o.done()
+		return auth
+	case AuthBasic:
+		auth.Username = o.need("username").credential()
+		auth.Password = o.need("password").credential()
 		o.done()
 		return auth
 	}

@@ -51,11 +51,13 @@ const (
 	AuthClientCredentials = "oauth2_client_credentials"
 	// AuthBearer sends Token as it is.
 	AuthBearer = "bearer"
+	// AuthBasic is a user with a password; how they are sent is the connector's affair.
+	AuthBasic = "basic"
 )
 
 // Auth says how calls are authorised.
 type Auth struct {
-	// Kind is AuthClientCredentials or AuthBearer.
+	// Kind is AuthClientCredentials, AuthBearer or AuthBasic.
 	Kind string
 	// TokenURL, ClientID and ClientSecret are required for AuthClientCredentials.
 	TokenURL, ClientID, ClientSecret string
@@ -65,6 +67,8 @@ type Auth struct {
 	Scopes []string
 	// Token is required for AuthBearer.
 	Token string
+	// Username and Password are required for AuthBasic.
+	Username, Password string
 }
 
 // Limits bounds the calls to one system.

@@ -19,6 +19,11 @@ type Base struct {
 	// on that side caused: they never count as a user's edit (newest wins).
 	LeftWrote  time.Time `json:"left_wrote,omitzero"`
 	RightWrote time.Time `json:"right_wrote,omitzero"`
+	// Unread is the side whose record we made and nobody has read since: it may
+	// turn visible late.
+	Unread record.Side `json:"unread,omitempty"`
+	// GuardTaken: the delete of this pair was counted by the guard already.
+	GuardTaken bool `json:"guard_taken,omitempty"`
 }
 
 // Of returns the values of one side.

@@ -21,6 +21,9 @@ const (
 	KindAuthorizationCode = "oauth2_authorization_code"
 	// KindStatic sends a fixed token.
 	KindStatic = "static"
+	// KindBasic is a user with a password, for drivers that send or exchange them
+	// themselves; a TokenSource does not know it.
+	KindBasic = "basic"
 )
 
 const (

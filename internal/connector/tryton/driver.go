@@ -17,6 +17,9 @@
 // "salesos:<lead>", a line among its identifiers that disturbs nobody and that
 // people can find the party by. A contact mechanism would be offered as a way to
 // reach the person, and the party's code is the users' own number.
+//
+// Read only: id, created_at, updated_at (of the party or its children, whichever
+// is later), categories (names), contact_mechanisms and identifier_rows as lists.
 package tryton
 
 import (
@@ -83,9 +86,12 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Auth.Kind != transport.KindStatic {
+	switch cfg.Auth.Kind {
+	case transport.KindBasic:
 		// To the token source a log-in is what a grant is: user and password for a token that ends.
 		cfg.Auth.Kind = transport.KindClientCredentials
+	case transport.KindAuthorizationCode:
+		return nil, fault.New(fault.Usage, "%s: auth needs kind basic with a user and a password", title)
 	}
 	address := strings.TrimRight(cfg.BaseURL, "/") + "/"
 	tokens, err := transport.NewTokenSource(cfg, title, login(cfg, address))

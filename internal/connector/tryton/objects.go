@@ -29,6 +29,7 @@ type field struct {
 
 const (
 	mechanisms  = "contact_mechanisms"
+	categories  = "categories"
 	identifiers = "identifiers"
 	// identifierRows holds the identifiers as Tryton has them.
 	identifierRows = "identifier_rows"
@@ -144,7 +145,7 @@ func (o object) names() []string {
 	if !o.children {
 		return names
 	}
-	names = append(names, "replaced_by")
+	names = append(names, "replaced_by", categories+".name")
 	for _, name := range []string{"type", "value", "name", "active", "create_date", "write_date", "_timestamp"} {
 		names = append(names, mechanisms+"."+name)
 	}

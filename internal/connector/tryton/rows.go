@@ -82,6 +82,11 @@ func fillChildren(made *record.Record, read map[string]any) []string {
 		}
 	}
 	made.Fields[mechanisms] = listed
+	called := []any{}
+	for _, category := range childrenOf(read, categories) {
+		called = append(called, category["name"])
+	}
+	made.Fields[categories] = called
 	flat, rows := map[string]any{}, []any{}
 	for _, child := range childrenOf(read, identifiers) {
 		marks = append(marks, mark(identifierModel, child))

@@ -1,0 +1,175 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/engine"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
+)
+
+// turns drains and moves the clock without insisting on an empty inbox.
+func (b *bench) turns(n int) {
+	for range n {
+		result := b.drain()
+		if result.Pending == 0 {
+			return
+		}
+		if wait := result.NextDue.Sub(b.clock.now()); wait > 0 {
+			b.clock.advance(wait + time.Millisecond)
+		}
+	}
+}
+
+// killOn kills the process at a step, and restarts it when its leases have ended.
+func (b *bench) killOn(step string) {
+	hit := false
+	b.crash = func(reached string) error {
+		hit = hit || reached == step
+		if hit {
+			return engine.Killed()
+		}
+		return nil
+	}
+	b.drain()
+	b.crash = nil
+	require.True(b.t, hit, "step %s is reached", step)
+	b.restart()
+	b.clock.advance(11 * time.Second)
+}
+
+func (b *bench) heldNow() []ledger.Held {
+	held, _, err := b.store.ListHeld(b.ctx, b.key, ledger.HeldWaiting, ledger.ListOptions{})
+	require.NoError(b.t, err)
+	return held
+}
+
+func TestADeleteThatIsTriedAgainCountsOnceForTheGuard(t *testing.T) {
+	b := start(t, setup{variables: map[string]string{"GUARD_MAX": "2"}})
+	b.pair("bia@x.com")
+	lead, contact := b.pair("ana@x.com")
+	_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 503, Times: 3, Method: "DELETE"})
+	require.NoError(t, err)
+	b.remove(record.Left, lead)
+	b.hint(record.Left, lead)
+	b.turns(40)
+	require.Empty(t, b.heldNow())
+	require.NotNil(t, b.get(record.Right, contact).DeletedAt)
+}
+
+func TestAnApprovedDeleteStaysApprovedUntilItIsDone(t *testing.T) {
+	b := start(t, setup{variables: map[string]string{"GUARD_MAX": "1"}})
+	b.pair("cia@x.com")
+	l1, _ := b.pair("bia@x.com")
+	lead, contact := b.pair("ana@x.com")
+	b.remove(record.Left, l1)
+	b.hint(record.Left, l1)
+	b.settle()
+	b.remove(record.Left, lead)
+	b.hint(record.Left, lead)
+	b.settle()
+	require.Len(t, b.heldNow(), 1)
+	_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 503, Times: 1, Method: "DELETE"})
+	require.NoError(t, err)
+	_, err = b.store.DecideHeld(b.ctx, b.key, nil, ledger.HeldApproved)
+	require.NoError(t, err)
+	b.turns(40)
+	require.Empty(t, b.heldNow(), "approved once is approved")
+	require.NotNil(t, b.get(record.Right, contact).DeletedAt)
+}
+
+func TestAMergedRecordIsNeverDeletedForAnother(t *testing.T) {
+	b := start(t, replaced("edited: keep", "edited: delete"))
+	leadA, contactA := b.pair("ana@x.com")
+	leadB, contactB := b.pair("bia@x.com")
+	b.pair("cia@x.com")
+	_, err := b.right.MergeRecords(b.ctx, "contacts", contactB, contactA)
+	require.NoError(t, err)
+	b.hint(record.Right, contactA)
+	b.turns(20)
+	b.remove(record.Left, leadA)
+	b.hint(record.Left, leadA)
+	b.turns(40)
+	b.quiet()
+	require.Nil(t, b.get(record.Right, contactB).DeletedAt, "the survivor belongs to lead B")
+	require.Nil(t, b.get(record.Left, leadB).DeletedAt)
+}
+
+func TestARecordInTheListingIsNotGone(t *testing.T) {
+	b := start(t, setup{})
+	lead, contact := b.pair("ana@x.com")
+	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: -1, Method: "GET", PathRegexp: "/leads/.+"})
+	require.NoError(t, err)
+	b.hint(record.Left, lead)
+	b.turns(12)
+	require.Nil(t, b.get(record.Right, contact).DeletedAt)
+}
+
+func TestOneHintAmongManyDeletes(t *testing.T) {
+	b := start(t, setup{})
+	var leads []string
+	for i := range 8 {
+		l, _ := b.pair(fmt.Sprintf("u%d@x.com", i))
+		leads = append(leads, l)
+	}
+	for _, l := range leads[4:] {
+		b.remove(record.Left, l)
+	}
+	b.hint(record.Left, leads[7])
+	for range 20 {
+		b.turns(5)
+		b.clock.advance(30 * time.Second)
+		b.poll()
+	}
+	require.Len(t, b.live(record.Right), 4, "the controls that are gone are looked at too")
+}
+
+func TestARecordMadeJustNowMayBeLate(t *testing.T) {
+	b := start(t, setup{})
+	b.pair("bia@x.com")
+	lead := b.create(record.Left, map[string]any{"name": "Ana Lima", "email": "ana@x.com"})
+	b.hint(record.Left, lead)
+	b.settle()
+	contact := b.other(record.Left, lead)
+	_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: -1, Method: "GET", RecordID: contact})
+	require.NoError(t, err)
+	b.hint(record.Right, contact)
+	b.turns(10)
+	require.Nil(t, b.get(record.Left, lead).DeletedAt)
+}
+
+func TestOwnWritesOnASurvivorAreNoEdits(t *testing.T) {
+	b := start(t, setup{})
+	b.pair("bia@x.com")
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"company": "X"})
+	b.hint(record.Left, lead)
+	b.killOn("after update")
+	b.remove(record.Left, lead)
+	b.hint(record.Left, lead)
+	b.quiet()
+	require.Empty(t, b.openConflicts(), "our own write is no user's edit")
+	require.NotNil(t, b.get(record.Right, contact).DeletedAt)
+}
+
+func TestABlindSideIsNotADeletedPair(t *testing.T) {
+	b := start(t, setup{})
+	b.pair("bia@x.com")
+	lead, contact := b.pair("ana@x.com")
+	b.remove(record.Left, lead)
+	_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: -1, Method: "GET"})
+	require.NoError(t, err)
+	b.hint(record.Left, lead)
+	b.turns(10)
+	require.NoError(t, b.right.ClearFaults(b.ctx))
+	b.clock.advance(time.Minute)
+	b.quiet()
+	b.run(ledger.RunCompare)
+	b.quiet()
+	require.NotNil(t, b.get(record.Right, contact).DeletedAt, "neither deleted, nor linked, nor named: letters %d conflicts %d", len(b.letters()), len(b.openConflicts()))
+}
