@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,4 +129,15 @@ func system(connector string) map[string]any {
 	return map[string]any{"connector": connector, "base_url": "http://127.0.0.1:1",
 		"auth":    map[string]any{"kind": "bearer", "token": "${secret:t}"},
 		"webhook": map[string]any{"secret": "${secret:w}"}}
+}
+
+func TestBasicAuth(t *testing.T) {
+	text := strings.Replace(base(t), "{kind: bearer, token: ${secret:right}}", "{kind: basic, username: sync, password: \"${secret:right}\"}", 1)
+	parsed, err := Parse([]byte(text))
+	require.NoError(t, err)
+	resolved, err := parsed.Resolve(map[string]string{"RIGHT_URL": "http://127.0.0.1:1"}, map[string]string{"right": "s3cret", "left": "x", "hook": "y"})
+	require.NoError(t, err)
+	require.Equal(t, Auth{Kind: AuthBasic, Username: "sync", Password: "s3cret"}, resolved.Systems.Right.Auth)
+	_, err = Parse([]byte(strings.Replace(text, "username: sync, ", "", 1)))
+	require.Contains(t, report(t, err), "systems.right.auth: the key username is missing")
 }

@@ -20,6 +20,16 @@
 //
 // Read only: id, created_at, updated_at (of the party or its children, whichever
 // is later), categories (names), contact_mechanisms and identifier_rows as lists.
+//
+// # What Tryton does not tell
+//
+// A delete leaves no row, and a record that a record rule hides looks the same as
+// a deleted one. Parties have no rules unless somebody makes some: a deleted party
+// is fault.Gone. Where the user is under a rule, as always with opportunities (the
+// rule of the companies), it is fault.Forbidden, which is never taken for a delete.
+//
+// A contact mechanism that is deleted past its party, from the list of contact
+// mechanisms, leaves no trace to poll for: only a full comparison finds it.
 package tryton
 
 import (

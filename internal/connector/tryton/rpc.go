@@ -162,6 +162,8 @@ func (p procedure) userError(message string) *fault.Error {
 	switch {
 	case strings.Contains(message, "that don't exist anymore") && p.one:
 		return fault.New(fault.Gone, "%s has no such record", title)
+	case strings.Contains(message, "because of at le") && p.one:
+		return fault.New(fault.Forbidden, "a record rule of %s hides the record from the user, or it was deleted: %s does not tell which; take the rule off the user, or delete the counterpart by hand", title, title)
 	case strings.Contains(message, "You are not allowed to "), !p.write:
 		return fault.New(fault.Forbidden, "%s forbids this call; give the user the missing right", title)
 	}
