@@ -230,8 +230,11 @@ func (r *run) list(ctx workflow.Context) (outcome, error) {
 	return result, nil
 }
 
-// drain works on what this run found. A poll is done once each record was
-// tried; all other runs once nothing is left.
+// drain works on what this run found until nothing of it is left. A record whose
+// try failed leaves the run (ledger.Commit.CountTry) and goes on as live work, so
+// that no run waits for what fails for long. What waits as a part of the protocol
+// (the second look at a delete, a system that asks for patience) is not tried yet
+// and belongs to the run.
 func (r *run) drain(ctx workflow.Context) (outcome, error) {
 	untried := r.in.Kind == ledger.RunPoll
 	out, err := r.drainShards(ctx, untried)

@@ -96,8 +96,10 @@ type Commit struct {
 	// else it becomes due at once. Either way its claim ends and the lease is
 	// released.
 	Done *Work
-	// Retry puts the row back instead, due at RetryAt, with one try more if
-	// CountTry; the lease is released.
+	// Retry puts the row back instead, due at RetryAt; the lease is released.
+	// With CountTry it has one try more, and leaves its run: its lane is LanePoll
+	// at most and its RunID empty (one that another run gave it meanwhile stays),
+	// so that it goes on as live work and no run waits for what fails for long.
 	Retry    *Work
 	RetryAt  time.Time
 	CountTry bool

@@ -18,6 +18,7 @@ func inboxTests() []test {
 		{"an arrival during the work survives it", inboxGeneration},
 		{"retry waits, a fresh event does not", inboxRetry},
 		{"an arrival during a failed try does not wait", inboxRetryMoved},
+		{"a failed try leaves its run", inboxRetryLeavesRun},
 		{"order of claims", inboxOrder},
 		{"shards part the refs", inboxShards},
 		{"claims by run", inboxRun},
@@ -120,6 +121,39 @@ func inboxRetry(w *world) {
 	work = w.claimOne()
 	require.Equal(w, 1, work.Tries, "a throttled try was not counted")
 	_ = work
+}
+
+// inboxRetryLeavesRun: a row of a run whose try failed is live work from then on.
+func inboxRetryLeavesRun(w *world) {
+	found := change(left("1"))
+	found.Lane, found.RunID = ledger.LaneBackfill, "run"
+	w.enqueue(found)
+	ofRun := ledger.ClaimRequest{RunID: "run", MaxLane: ledger.LaneBackfill, Limit: 1, TTL: time.Minute}
+	live := ledger.ClaimRequest{MaxLane: ledger.LanePoll, Limit: 1, TTL: time.Minute}
+	claim := func(request ledger.ClaimRequest) []ledger.Work {
+		work, err := w.store.Claim(w.ctx, w.key, request)
+		w.ok(err)
+		return work
+	}
+	work := claim(ofRun)
+	require.Len(w, work, 1)
+	w.commit(ledger.Commit{Lease: work[0].Lease, Retry: &work[0]})
+	require.Empty(w, claim(live), "a try that does not count keeps the row in its run")
+	work = claim(ofRun)
+	require.Len(w, work, 1)
+	w.commit(ledger.Commit{Lease: work[0].Lease, Retry: &work[0], CountTry: true})
+	require.Empty(w, claim(ofRun))
+	work = claim(live)
+	require.Len(w, work, 1)
+	require.Equal(w, ledger.LanePoll, work[0].Lane)
+	require.Empty(w, work[0].RunID)
+	// Another run finds it while it is tried: that one keeps it.
+	found.RunID = "next"
+	w.enqueue(found)
+	w.commit(ledger.Commit{Lease: work[0].Lease, Retry: &work[0], CountTry: true})
+	p, err := w.store.Pending(w.ctx, w.key, ledger.PendingFilter{RunID: "next"})
+	w.ok(err)
+	require.Equal(w, []int{1, 0}, []int{p.Changes, p.Untried})
 }
 
 func inboxRetryMoved(w *world) {

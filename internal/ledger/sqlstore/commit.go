@@ -82,15 +82,21 @@ func (t *txn) endDone(key ledger.Key, work ledger.Work) error {
 }
 
 // endRetry puts the row back. What arrived meanwhile has not been tried yet and
-// does not wait for the back-off.
+// does not wait for the back-off. A counted try hands the row from its run to
+// the live work; another run that found it meanwhile keeps it.
 func (t *txn) endRetry(key ledger.Key, work ledger.Work, commit ledger.Commit) error {
 	due := micros(commit.RetryAt)
 	if due == 0 {
 		due = t.now
 	}
-	_, err := t.exec(`UPDATE inbox SET claim_token = '', claimed_until = 0, tries = tries + $8,
-		due_at = CASE WHEN generation = $9 OR CAST($10 AS BIGINT) < CAST($11 AS BIGINT) THEN $10 ELSE $11 END`+whereWork,
-		workArgs(key, work, flag(commit.CountTry), work.Generation, due, t.now)...)
+	query := `UPDATE inbox SET claim_token = '', claimed_until = 0, tries = tries + $8,
+		due_at = CASE WHEN generation = $9 OR CAST($10 AS BIGINT) < CAST($11 AS BIGINT) THEN $10 ELSE $11 END`
+	args := workArgs(key, work, flag(commit.CountTry), work.Generation, due, t.now)
+	if commit.CountTry {
+		query += `, lane = CASE WHEN lane > $12 THEN $12 ELSE lane END, run_id = CASE WHEN run_id = $13 THEN '' ELSE run_id END`
+		args = append(args, int64(ledger.LanePoll), work.RunID)
+	}
+	_, err := t.exec(query+whereWork, args...)
 	return err
 }
 
