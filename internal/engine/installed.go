@@ -3,14 +3,9 @@ package engine
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/accord-sync/accord/internal/ledger"
 )
-
-// connectionFresh is how long an edit, pause or resume may go unseen by a
-// worker that is busy with the connection.
-const connectionFresh = 500 * time.Millisecond
 
 // maxInstalled bounds how many connections a worker keeps open.
 const maxInstalled = 256
@@ -19,17 +14,11 @@ const maxInstalled = 256
 type installed struct {
 	options Options
 	mu      sync.Mutex
-	entries map[ledger.Key]*entry
-}
-
-type entry struct {
-	in     *Installed
-	state  ledger.ConnectionState
-	readAt time.Time
+	entries map[ledger.Key]*Installed
 }
 
 func newInstalled(options Options) *installed {
-	return &installed{options: options, entries: map[ledger.Key]*entry{}}
+	return &installed{options: options, entries: map[ledger.Key]*Installed{}}
 }
 
 // Installed returns the working form of a connection at its present version.
@@ -38,24 +27,25 @@ func (e *Engine) Installed(ctx context.Context, key ledger.Key) (*Installed, err
 	return in, err
 }
 
+// get asks the ledger each time: a pause or an edit that was answered holds for
+// the very next claim. Only a new version is read and opened.
 func (i *installed) get(ctx context.Context, key ledger.Key) (*Installed, ledger.ConnectionState, error) {
-	now := i.options.Now()
+	state, version, err := i.options.Store.ConnectionState(ctx, key)
+	if err != nil {
+		return nil, "", err
+	}
 	i.mu.Lock()
 	known := i.entries[key]
 	i.mu.Unlock()
-	// Only an active connection is trusted for a moment: one that was just
-	// activated or resumed must not wait for the copy to age.
-	if known != nil && known.state == ledger.Active && now.Sub(known.readAt) < connectionFresh {
-		return known.in, known.state, nil
+	if known != nil && known.Version == version {
+		return known, state, nil
 	}
 	connection, err := i.options.Store.Connection(ctx, key)
 	if err != nil {
 		return nil, "", err
 	}
-	fresh := &entry{state: connection.State, readAt: now}
-	if known != nil && known.in.Version == connection.Version {
-		fresh.in = known.in
-	} else if fresh.in, err = i.options.Open(ctx, connection); err != nil {
+	fresh, err := i.options.Open(ctx, connection)
+	if err != nil {
 		return nil, "", err
 	}
 	i.mu.Lock()
@@ -64,7 +54,7 @@ func (i *installed) get(ctx context.Context, key ledger.Key) (*Installed, ledger
 		clear(i.entries)
 	}
 	i.entries[key] = fresh
-	return fresh.in, fresh.state, nil
+	return fresh, connection.State, nil
 }
 
 // forget makes the next use open the connection anew (probed capabilities).

@@ -62,6 +62,9 @@ type Connections interface {
 	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error
 	// Connection returns one with variables and secrets decrypted, or NotFound.
 	Connection(ctx context.Context, key Key) (Connection, error)
+	// ConnectionState returns only the state and the version, or NotFound: cheap
+	// enough to ask before each claim.
+	ConnectionState(ctx context.Context, key Key) (state ConnectionState, version int, err error)
 	// FindConnection looks an id up in whatever tenant it belongs to.
 	FindConnection(ctx context.Context, id string) (Connection, error)
 	// ListConnections pages the connections of a tenant; empty tenant: all.

@@ -68,6 +68,12 @@ func connectionState(w *world) {
 	w.ok(err)
 	require.Equal(w, ledger.Paused, got.State)
 	require.Equal(w, "by hand", got.StateReason)
+	state, version, err := w.store.ConnectionState(w.ctx, w.key)
+	w.ok(err)
+	require.Equal(w, ledger.Paused, state)
+	require.Equal(w, 1, version)
+	_, _, err = w.store.ConnectionState(w.ctx, ledger.Key{Tenant: "x", Connection: "y"})
+	w.code(fault.NotFound, err)
 	w.code(fault.NotFound, w.store.SetConnectionState(w.ctx, ledger.Key{Tenant: "x", Connection: "y"}, ledger.Active, ""))
 }
 

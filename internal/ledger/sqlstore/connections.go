@@ -128,6 +128,21 @@ func (s *Store) Connection(ctx context.Context, key ledger.Key) (ledger.Connecti
 	return found[0], nil
 }
 
+// ConnectionState implements ledger.Connections.
+func (s *Store) ConnectionState(ctx context.Context, key ledger.Key) (ledger.ConnectionState, int, error) {
+	var state ledger.ConnectionState
+	var version int
+	err := s.read(ctx, func(t *txn) error {
+		found, err := t.row("SELECT state, version FROM connections WHERE tenant_id = $1 AND connection_id = $2",
+			[]any{key.Tenant, key.Connection}, &state, &version)
+		if err == nil && !found {
+			return noConnection(key)
+		}
+		return err
+	})
+	return state, version, err
+}
+
 // FindConnection implements ledger.Connections. Ids are unique over all tenants.
 func (s *Store) FindConnection(ctx context.Context, id string) (ledger.Connection, error) {
 	found, err := s.selectConnections(ctx, "connection_id = $1", id)
