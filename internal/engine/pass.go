@@ -117,7 +117,7 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 	callCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	err := do(callCtx, p.in.Connector(side))
-	p.engine.sides.observe(ctx, p.key(), side, err)
+	p.engine.sides.observeOf(ctx, p.key(), side, p.subject(), err)
 	return err
 }
 

@@ -66,6 +66,14 @@ func buried(state ledger.State, ref record.Ref) bool {
 	return state.Link == nil && stone != nil && (!stone.Flagged || stone.GoneSide == ref.Side)
 }
 
+// subject names what the pass is about: the pair, or the record without one.
+func (p *pass) subject() string {
+	if p.state.Link != nil {
+		return p.state.Link.ID
+	}
+	return p.work.Ref.String()
+}
+
 // retry decides what becomes of a row whose pass ended in an error. The error
 // itself never leaves a drain.
 type retry struct {

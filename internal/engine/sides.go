@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -11,7 +13,8 @@ import (
 )
 
 // The circuit breaker of a side: after breakerFailures failures in a row nobody
-// calls it for a pause that doubles up to breakerMax.
+// calls it for a pause that doubles up to breakerMax. One record that fails time
+// and again counts once: it is the record that is sick, not the side.
 const (
 	breakerFailures = 5
 	breakerFirst    = time.Second
@@ -32,6 +35,8 @@ type sideCopy struct {
 	state    ledger.SideState
 	readAt   time.Time
 	failures int
+	// failing are the subjects of those failures that were about one record.
+	failing map[string]bool
 }
 
 func newSides(options Options) *sides { return &sides{options: options, known: map[string]*sideCopy{}} }
@@ -41,7 +46,7 @@ func (s *sides) copyOf(key ledger.Key, side record.Side) *sideCopy {
 	defer s.mu.Unlock()
 	name := key.String() + "/" + string(side)
 	if s.known[name] == nil {
-		s.known[name] = &sideCopy{}
+		s.known[name] = &sideCopy{failing: map[string]bool{}}
 	}
 	return s.known[name]
 }
@@ -95,9 +100,35 @@ func (s *sides) skew(key ledger.Key, side record.Side) time.Duration {
 	return copied.state.Skew
 }
 
-// observe counts failures in a row, opens the breaker, and closes it again. It
-// writes to the ledger only when something changes.
+// observe takes the outcome of a call that is about the whole side, as a listing.
 func (s *sides) observe(ctx context.Context, key ledger.Key, side record.Side, err error) {
+	s.observeOf(ctx, key, side, "", err)
+}
+
+// count takes a failure into the row, unless it tells nothing new of the side.
+// An open breaker is tried again by whatever record comes first, so then each
+// one counts.
+func (c *sideCopy) count(subject string, err error) {
+	if c.failures < breakerFailures && subject != "" && !aboutSide(err) {
+		if c.failing[subject] {
+			return
+		}
+		c.failing[subject] = true
+	}
+	c.failures++
+}
+
+// aboutSide reports whether a failure is the side's, whatever was asked for: no
+// valid token, or nobody there to take the call.
+func aboutSide(err error) bool {
+	var network *net.OpError
+	return fault.Is(err, fault.Auth) || errors.As(err, &network) && network.Op == "dial"
+}
+
+// observeOf counts failures in a row, opens the breaker, and closes it again. It
+// writes to the ledger only when something changes. subject names the record
+// that the call was about; empty: the whole side.
+func (s *sides) observeOf(ctx context.Context, key ledger.Key, side record.Side, subject string, err error) {
 	copied := s.copyOf(key, side)
 	now := s.options.Now()
 	failed := fault.Is(err, fault.Transient, fault.Auth) && ctx.Err() == nil
@@ -105,9 +136,10 @@ func (s *sides) observe(ctx context.Context, key ledger.Key, side record.Side, e
 	before := copied.failures
 	switch {
 	case failed:
-		copied.failures++
+		copied.count(subject, err)
 	case err == nil || fault.Is(err, fault.Gone, fault.Invalid, fault.Duplicate, fault.Stale):
 		copied.failures = 0
+		clear(copied.failing)
 	}
 	after := copied.failures
 	stale := now.Sub(copied.state.LastOKAt) > time.Minute
