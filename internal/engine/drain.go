@@ -297,9 +297,17 @@ func laneName(lane ledger.Lane) connector.Lane {
 	return connector.LaneLive
 }
 
-// dropUnknown forgets changes of a stream that an edit of the integration removed.
+// dropUnknown forgets changes of a stream that an edit of the integration
+// removed, and the writes it left open: nobody can settle those any more.
 func (e *Engine) dropUnknown(ctx context.Context, in *Installed, row ledger.Work, log logrus.FieldLogger) {
-	err := e.options.Store.Commit(ctx, in.Key, ledger.Commit{Lease: row.Lease, Done: &row, RunID: row.RunID, RunDone: 1})
+	state, err := e.options.Store.Load(ctx, in.Key, row.Stream, row.Ref)
+	if err == nil {
+		commit := ledger.Commit{Lease: row.Lease, Done: &row, RunID: row.RunID, RunDone: 1}
+		for _, intent := range state.Intents {
+			commit.CloseIntents = append(commit.CloseIntents, intent.ID)
+		}
+		err = e.options.Store.Commit(ctx, in.Key, commit)
+	}
 	if err != nil {
 		log.WithError(err).Warn("a change of a removed stream could not be dropped")
 	}
