@@ -186,7 +186,7 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 	if err != nil {
 		return false, err
 	}
-	for !cursor.Done {
+	for anew := false; !cursor.Done; {
 		if l.over(ctx) {
 			return false, nil
 		}
@@ -196,6 +196,11 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 			}
 		}
 		page, err := l.engine.listPage(ctx, l.in, stream, side, l.lane(), cursor)
+		if !anew && deadPage(err, cursor) {
+			// What is listed once more equals what was seen; it costs no look.
+			anew, cursor.Page = true, ""
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
@@ -261,6 +266,13 @@ func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, sid
 	}
 	e.sides.measured(ctx, in.Key, side, page.ServerTime)
 	return page, nil
+}
+
+// deadPage reports whether a listing broke off because its place in the middle
+// is refused (a cursor that expired, or that an edit made void): it can only be
+// begun anew. What is refused at the beginning is an error like any other.
+func deadPage(err error, cursor ledger.Cursor) bool {
+	return cursor.Page != "" && fault.Is(err, fault.Usage, fault.Invalid, fault.Gone)
 }
 
 // listTime bounds the reading of one page.

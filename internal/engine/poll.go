@@ -38,14 +38,15 @@ func (e *Engine) Poll(ctx context.Context, key ledger.Key, name string) (PollRes
 		result.Read += found.Read
 		result.Enqueued += found.Enqueued
 		result.NeedNudge = result.NeedNudge || found.NeedNudge
-		if at, code := e.waitFor(err); !at.IsZero() {
-			e.options.Log.WithFields(map[string]any{"connection": key.String(), "stream": name, "side": side, "code": code}).
-				Warn("a poll failed; its cursor stays where it was")
+		if err == nil {
 			continue
 		}
-		if err != nil {
+		coded := fault.As(err)
+		if coded == nil || coded.Code == fault.Unavailable || ctx.Err() != nil {
 			return result, err
 		}
+		e.options.Log.WithFields(map[string]any{"connection": key.String(), "stream": name, "side": side, "code": coded.Code}).
+			Warn("a poll failed; its cursor stays where it was")
 	}
 	return result, e.polled(ctx, key, stream, result.Enqueued > 0)
 }
@@ -61,6 +62,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		// from: it finds everything, with its dependencies in order.
 		return result, nil
 	}
+	anew := false
 	for pages := 0; pages < maxPollPages; pages++ {
 		if cursor.Page == "" {
 			if cursor.Since, err = e.pollSince(ctx, in, stream, side); err != nil {
@@ -68,6 +70,10 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 			}
 		}
 		page, err := e.listPage(ctx, in, stream, side, ledger.LanePoll, cursor)
+		if !anew && deadPage(err, cursor) {
+			anew, cursor.Page = true, ""
+			continue
+		}
 		if err != nil {
 			return result, err
 		}
