@@ -127,22 +127,71 @@ func (p *pass) outcomeOf(moved bool, rows conflictRows) {
 // keepAndFlag is the default for a delete that meets an edit: the survivor
 // stays, and an open conflict with field "" says so until somebody decides.
 func (p *pass) keepAndFlag(ctx context.Context, link ledger.Link, goneSide record.Side, survivor view) error {
+	left, right := flagged(goneSide, survivor)
+	commit := ledger.Commit{PutHeld: p.endHeld()}
+	known := false
 	for _, conflict := range p.state.Conflicts {
-		if conflict.Field == "" {
-			return p.finish(ctx, ledger.Commit{})
+		switch {
+		case conflict.Field != "":
+			// There are no two values any more to choose from.
+			commit.PutConflicts = append(commit.PutConflicts, p.closed(conflict, "gone"))
+			p.noteClosed(conflict.ID)
+		case sameValue(conflict.Left, left) && sameValue(conflict.Right, right) && conflict.State == ledger.ConflictOpen:
+			known = true
+		default:
+			known = true
+			conflict.Left, conflict.Right, conflict.State, conflict.Decision = left, right, ledger.ConflictOpen, nil
+			commit.PutConflicts = append(commit.PutConflicts, conflict)
 		}
 	}
-	var left, right any
-	if goneSide == record.Left {
-		right = map[string]any(survivor.values)
-	} else {
-		left = map[string]any(survivor.values)
+	if known {
+		return p.finish(ctx, commit)
 	}
 	fresh := p.newConflict(link, "", left, right)
 	link.Flagged = true
 	p.outcome = outcomeConflict
 	p.opened = append(p.opened, fresh.ID)
-	return p.finish(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, PutConflicts: []ledger.Conflict{fresh}})
+	commit.PutLinks, commit.PutConflicts = []ledger.Link{link}, append(commit.PutConflicts, fresh)
+	return p.finish(ctx, commit)
+}
+
+// flagged are the values of a delete conflict: the survivor's, and nothing.
+func flagged(goneSide record.Side, survivor view) (left, right any) {
+	if goneSide == record.Left {
+		return nil, map[string]any(survivor.values)
+	}
+	return map[string]any(survivor.values), nil
+}
+
+// voidMoved forgets a decision on a delete conflict if it was made about other
+// values than the survivor's of now.
+func (p *pass) voidMoved(left, right half) {
+	if left.gone == right.gone {
+		return
+	}
+	goneSide, survivor := record.Left, right.view
+	if right.gone {
+		goneSide, survivor = record.Right, left.view
+	}
+	nowLeft, nowRight := flagged(goneSide, survivor)
+	for i, conflict := range p.state.Conflicts {
+		if conflict.Field != "" || conflict.State != ledger.ConflictDecided || sameValue(conflict.Left, nowLeft) && sameValue(conflict.Right, nowRight) {
+			continue
+		}
+		// The row itself is refreshed when the pair is flagged again.
+		p.state.Conflicts[i].State, p.state.Conflicts[i].Decision = ledger.ConflictOpen, nil
+	}
+}
+
+// endHeld ends what the guard holds, with or without an answer: the delete is
+// not to be made any more.
+func (p *pass) endHeld() []ledger.Held {
+	var rows []ledger.Held
+	for _, held := range p.state.Held {
+		held.State = ledger.HeldDone
+		rows = append(rows, held)
+	}
+	return rows
 }
 
 // recreate makes the deleted record anew from the survivor. The old pair stays
@@ -153,7 +202,7 @@ func (p *pass) recreate(ctx context.Context, link ledger.Link, goneSide record.S
 	link.State, link.Flagged, link.GoneSide = ledger.LinkTombstone, true, goneSide
 	change := ledger.Change{Stream: p.work.Stream, Ref: survivor, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, RunID: p.work.RunID}
 	return p.finish(ctx, ledger.Commit{
-		PutLinks: []ledger.Link{link}, PutConflicts: closing, Enqueue: []ledger.Change{change},
+		PutLinks: []ledger.Link{link}, PutConflicts: closing, PutHeld: p.endHeld(), Enqueue: []ledger.Change{change},
 		DropSeen: []record.Ref{link.Ref(goneSide)}, DropStream: p.work.Stream,
 	})
 }

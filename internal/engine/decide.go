@@ -176,3 +176,41 @@ func (p *pass) refresh(ctx context.Context, conflict *ledger.Conflict) (newer re
 	conflict.State, conflict.Decision = ledger.ConflictOpen, nil
 	return now.newer, p.commit(ctx, ledger.Commit{PutConflicts: []ledger.Conflict{*conflict}})
 }
+
+// decidedFields are the fields whose decision waits to be carried out.
+func (p *pass) decidedFields() map[string]bool {
+	fields := map[string]bool{}
+	for _, conflict := range p.state.Conflicts {
+		if conflict.State == ledger.ConflictDecided && conflict.Field != "" {
+			fields[conflict.Field] = true
+		}
+	}
+	return fields
+}
+
+// carryOutDecided carries out decisions on a pair that stays parked because of
+// other fields: those are not tried, and its letter stays open.
+func (p *pass) carryOutDecided(ctx context.Context, link ledger.Link, now pair, only map[string]bool) error {
+	now.only = only
+	made, err := makePlan(p.stream, now)
+	if err == nil {
+		err = p.refs.err()
+	} else {
+		err = onRef(err, p.work.Ref)
+	}
+	if err == nil {
+		// What is not in the state is not resolved.
+		p.state.DeadLetters = nil
+		err = p.carryOut(ctx, link, now, made)
+	}
+	if !fault.Is(err, fault.Invalid, fault.Duplicate) {
+		return err
+	}
+	// It is refused although nothing else was tried: whichever field the server
+	// names, the decision is taken back.
+	reopened, _ := p.reopen("")
+	if committing := p.commit(ctx, ledger.Commit{PutConflicts: reopened}); committing != nil {
+		return committing
+	}
+	return err
+}

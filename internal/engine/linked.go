@@ -20,6 +20,7 @@ func (p *pass) linked(ctx context.Context) error {
 		return err
 	}
 	if left.gone || right.gone {
+		p.voidMoved(left, right)
 		return p.gone(ctx, link, left, right)
 	}
 	if moved, err := p.mergedAway(ctx, link, left.view, right.view); moved || err != nil {
@@ -32,14 +33,16 @@ func (p *pass) linked(ctx context.Context) error {
 	if settled {
 		return errAgain
 	}
-	if !link.GoneAt.IsZero() || link.Base.Unread != "" {
-		// It was missing once and answers again: it was never deleted. And what we
-		// made has been read: from now on a "not found" means what it says.
+	if !link.GoneAt.IsZero() || link.Base.Unread != "" || len(p.state.Held) > 0 {
+		// It was missing once and answers again: it was never deleted, and an answer
+		// about a held delete is void. And what we made has been read: from now on a
+		// "not found" means what it says.
 		link.GoneSide, link.GoneAt, link.Base.Unread, link.Base.GuardTaken = "", time.Time{}, "", false
 		p.state.Link = &link
-		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}}); err != nil {
+		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, PutHeld: p.endHeld()}); err != nil {
 			return err
 		}
+		p.state.Held = nil
 	}
 	return p.agree(ctx, link, left.view, right.view)
 }
@@ -87,13 +90,17 @@ func (p *pass) agree(ctx context.Context, link ledger.Link, left, right view) er
 	if p.stream.matchOnly() {
 		return p.finish(ctx, ledger.Commit{})
 	}
-	if p.stillParked(left, right) {
+	parked, only := p.stillParked(left, right), p.decidedFields()
+	if parked && len(only) == 0 {
 		return p.finishParked(ctx)
 	}
 	if err := p.dependenciesKnown(ctx, left, right); err != nil {
 		return err
 	}
 	now := p.pairOf(link, left, right)
+	if parked {
+		return p.carryOutDecided(ctx, link, now, only)
+	}
 	made, err := makePlan(p.stream, now)
 	if err != nil {
 		return onRef(err, p.work.Ref)

@@ -127,7 +127,7 @@ func (p *pass) byKey(ctx context.Context, source view) (*view, error) {
 		return nil, err
 	}
 	ref := source.record.Ref
-	twins, err := p.candidates(ctx, ref.Side, source, false)
+	twins, err := p.candidates(ctx, ref.Side, source, listedOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (p *pass) byKey(ctx context.Context, source view) (*view, error) {
 		}
 		return nil, p.ambiguous(ref, twin.record.Ref)
 	}
-	others, err := p.candidates(ctx, ref.Side.Other(), source, true)
+	others, err := p.candidates(ctx, ref.Side.Other(), source, searched)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,25 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 	if p.stream.Spec.Collision == "ignore" && !p.stream.matchOnly() {
 		return nil, fault.New(fault.Duplicate, "a record with the same key is there already (%s), and collision is ignore", free[0].record.Ref).On(source.record.Ref)
 	}
+	if err := p.noTwin(ctx, source, free[0]); err != nil {
+		return nil, err
+	}
 	return &free[0], nil
+}
+
+// noTwin asks the server of the source's own side, before a candidate is
+// accepted, for a record with the same key that no listing has shown yet. A
+// candidate that carries the source's id needs no key.
+func (p *pass) noTwin(ctx context.Context, source, other view) error {
+	ref := source.record.Ref
+	if path := p.stream.Spec.Marker.Of(other.record.Ref.Side); source.match == "" || path != "" && carries(other.record, path, ref.ID) {
+		return nil
+	}
+	twins, err := p.candidates(ctx, ref.Side, source, searched)
+	if err != nil || len(twins) == 0 {
+		return err
+	}
+	return p.ambiguous(ref, twins[0].record.Ref)
 }
 
 // taken says why a linked candidate cannot be had: it looks at the record that
@@ -218,9 +236,21 @@ func (p *pass) keptUnique(side record.Side) bool {
 	return false
 }
 
+// searching says whether candidates are looked for by the server's search too.
+type searching int
+
+const (
+	listedOnly searching = iota
+	// searched leaves out what is not needed: during a first load, and where the
+	// server keeps the key unique.
+	searched
+	// searchedSurely is for after that server has said so.
+	searchedSurely
+)
+
 // candidates reads the records of a side that carry the source's key: those the
 // listings saw, and those the server's own search finds.
-func (p *pass) candidates(ctx context.Context, side record.Side, source view, search bool) ([]view, error) {
+func (p *pass) candidates(ctx context.Context, side record.Side, source view, how searching) ([]view, error) {
 	known, err := p.store().MatchCandidates(ctx, p.key(), p.work.Stream, side, source.match)
 	if err != nil {
 		return nil, err
@@ -229,8 +259,8 @@ func (p *pass) candidates(ctx context.Context, side record.Side, source view, se
 	for _, candidate := range known {
 		ids = append(ids, candidate.Ref.ID)
 	}
-	if search {
-		found, err := p.searchKey(ctx, side, source)
+	if how != listedOnly {
+		found, err := p.searchKey(ctx, side, source, how == searchedSurely)
 		if err != nil {
 			return nil, err
 		}
@@ -256,17 +286,21 @@ func (p *pass) candidates(ctx context.Context, side record.Side, source view, se
 // searchKey asks the server for the first part of the key. During a first load
 // both listings are complete before the first create, so that only a record
 // that is quite new can have a counterpart which they did not show.
-func (p *pass) searchKey(ctx context.Context, side record.Side, source view) ([]string, error) {
-	if p.work.Lane == ledger.LaneBackfill && source.record.CreatedAt.Before(p.work.FirstAt.Add(-clockDoubt)) {
+func (p *pass) searchKey(ctx context.Context, side record.Side, source view, surely bool) ([]string, error) {
+	if !surely && p.work.Lane == ledger.LaneBackfill && source.record.CreatedAt.Before(p.work.FirstAt.Add(-clockDoubt)) {
 		return nil, nil
 	}
 	for _, field := range p.stream.Mapping.Match() {
 		path, ok := field.Path(side)
-		if !ok || slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
+		if !ok || !surely && slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
 			// A server that keeps the key unique says so itself, with a 409.
 			continue
 		}
-		value, err := translated(field, source.record.Ref.Side, source.values[field.Name()], record.Fields{}, p.refs.lookup)
+		value, from := source.values[field.Name()], source.record.Ref.Side
+		var err error
+		if side != from {
+			value, err = translated(field, from, value, record.Fields{}, p.refs.lookup)
+		}
 		if err != nil || record.IsBlank(value) {
 			continue
 		}
@@ -325,6 +359,12 @@ func (p *pass) takeForLink(ctx context.Context, ref record.Ref) error {
 	if state.Link != nil && state.Link.Ref(p.work.Ref.Side) != p.work.Ref {
 		return fault.New(fault.Duplicate, "its counterpart %s is linked to %s already", ref, state.Link.Ref(p.work.Ref.Side)).On(p.work.Ref)
 	}
+	for _, letter := range state.DeadLetters {
+		// What parked either of them is over when the two go through as a pair.
+		if !slices.ContainsFunc(p.state.DeadLetters, func(known ledger.DeadLetter) bool { return known.ID == letter.ID }) {
+			p.state.DeadLetters = append(p.state.DeadLetters, letter)
+		}
+	}
 	return nil
 }
 
@@ -337,54 +377,4 @@ func (p *pass) newLink(a, b record.Ref) ledger.Link {
 		ID: p.engine.options.NewID(), Stream: p.work.Stream, Left: a, Right: b, State: ledger.LinkActive,
 		Base: ledger.Base{Left: ledger.Values{}, Right: ledger.Values{}}, CreatedAt: at, UpdatedAt: at,
 	}
-}
-
-// duplicate handles a 409 on create: the server says that the record is there.
-func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fault.Error) error {
-	if err := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); err != nil {
-		return err
-	}
-	source, ok, err := p.get(ctx, intent.Source)
-	if err != nil || !ok {
-		return orAgain(err)
-	}
-	var found []view
-	if refused.ExistingID != "" {
-		existing, ok, err := p.get(ctx, record.Ref{Side: intent.Target.Side, Object: intent.Target.Object, ID: refused.ExistingID})
-		if err != nil {
-			return err
-		}
-		path := p.stream.Spec.Marker.Of(intent.Target.Side)
-		mine := ok && path != "" && carries(existing.record, path, intent.Source.ID)
-		if ok && (mine || existing.match == source.match && source.match != "") {
-			found = append(found, existing)
-		}
-	} else if source.match != "" {
-		if found, err = p.candidates(ctx, intent.Target.Side, source, true); err != nil {
-			return err
-		}
-	}
-	other, err := p.choose(ctx, source, found)
-	if err != nil {
-		return err
-	}
-	if other != nil && p.stream.Spec.Collision != "create" {
-		return p.firstLink(ctx, source, *other)
-	}
-	if p.work.Tries < duplicateTries {
-		// The record the server speaks of may not be searchable yet, or may be
-		// going away; the row comes back a few times before it is parked.
-		return fault.New(fault.Transient, "the server refuses a duplicate that cannot be found yet").On(intent.Source)
-	}
-	return refused
-}
-
-// duplicateTries is how often a 409 without a visible cause is tried.
-const duplicateTries = 4
-
-func orAgain(err error) error {
-	if err != nil {
-		return err
-	}
-	return errAgain
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -16,10 +17,52 @@ func (p *pass) park(ctx context.Context, refused *fault.Error) error {
 }
 
 func (p *pass) parkAfter(ctx context.Context, commit ledger.Commit, refused *fault.Error) error {
+	// A link made in this pass brings the letters of its counterpart.
+	state, err := p.store().Load(ctx, p.key(), p.work.Stream, p.work.Ref)
+	if err != nil {
+		return err
+	}
+	p.state.DeadLetters = state.DeadLetters
 	letter := p.letterFor(refused)
 	commit.PutDeadLetters = append(commit.PutDeadLetters, letter)
+	field := letter.Reason.Field
+	if refused.Code != fault.Invalid && refused.Code != fault.Duplicate {
+		field = ""
+	}
+	reopened, waits := p.reopen(field)
+	commit.PutConflicts = append(commit.PutConflicts, reopened...)
+	if waits {
+		// A decision on another field is carried out beside what is refused.
+		again := p.sameChange()
+		again.DueAt = p.engine.options.Now().Add(settlePause)
+		commit.Enqueue = append(commit.Enqueue, again)
+	}
 	p.outcome = outcomeParked
 	return p.finish(ctx, commit)
+}
+
+// reopen takes back the decisions that were refused with the field: they can be
+// made anew. waits reports that another decision has still to be carried out.
+func (p *pass) reopen(field string) (reopened []ledger.Conflict, waits bool) {
+	now := p.engine.options.Now()
+	for i, conflict := range p.state.Conflicts {
+		if conflict.State != ledger.ConflictDecided {
+			continue
+		}
+		if field != "" && conflict.Field != "" && conflict.Field != field {
+			waits = true
+			continue
+		}
+		conflict.State, conflict.Decision = ledger.ConflictOpen, nil
+		if !conflict.Deadline.After(now) {
+			// The fallback was refused: it is not tried again at every sweep.
+			conflict.Deadline = now.Add(p.stream.Spec.Conflicts.Deadline)
+		}
+		p.state.Conflicts[i] = conflict
+		p.closedIDs = slices.DeleteFunc(p.closedIDs, func(id string) bool { return id == conflict.ID })
+		reopened = append(reopened, conflict)
+	}
+	return reopened, waits
 }
 
 func (p *pass) letterFor(refused *fault.Error) ledger.DeadLetter {
@@ -111,6 +154,7 @@ func (p *pass) finishParked(ctx context.Context) error {
 // mergedAway handles a Get that answered another record: the vendor merged two.
 // If the survivor is free the link follows it, else the pair is parked.
 func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right view) (bool, error) {
+	closing := ledger.Commit{CloseIntents: p.openIntents()}
 	for _, side := range record.Sides() {
 		found := left
 		if side == record.Right {
@@ -129,23 +173,91 @@ func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right vie
 		}
 		if state.Link != nil {
 			refused := fault.New(fault.Invalid, "the vendor merged %s into %s, which is linked to another record: decide which of the two counterparts stays, then delete the other", link.Ref(side), survivor)
-			return true, p.park(ctx, refused)
+			return true, p.parkAfter(ctx, closing, refused)
 		}
 		if side == record.Left {
 			link.Left = survivor
 		} else {
 			link.Right = survivor
 		}
-		return true, p.follow(ctx, link)
+		return true, p.follow(ctx, link, closing)
 	}
 	return false, nil
 }
 
-func (p *pass) follow(ctx context.Context, link ledger.Link) error {
-	if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, Enqueue: []ledger.Change{{
-		Stream: p.work.Stream, Ref: link.Left, Lane: p.work.Lane, Trace: p.work.Trace,
-	}}}); err != nil {
+// follow moves a link to the record that its own was merged into.
+func (p *pass) follow(ctx context.Context, link ledger.Link, commit ledger.Commit) error {
+	commit.PutLinks = append(commit.PutLinks, link)
+	commit.Enqueue = append(commit.Enqueue, ledger.Change{Stream: p.work.Stream, Ref: link.Left, Lane: p.work.Lane, Trace: p.work.Trace})
+	if err := p.commit(ctx, commit); err != nil {
 		return err
 	}
 	return p.finish(ctx, ledger.Commit{})
+}
+
+// openIntents are the writes whose outcome is unknown and does not matter any
+// more: their target is another record now.
+func (p *pass) openIntents() []string {
+	var ids []string
+	for _, intent := range p.state.Intents {
+		ids = append(ids, intent.ID)
+	}
+	return ids
+}
+
+// lettersBatch bounds one read of the dead letters.
+const lettersBatch = 200
+
+// unseenLetters enqueues parked records without a counterpart that a full scan
+// did not show: one that was deleted is not parked any more.
+func (e *Engine) unseenLetters(ctx context.Context, in *Installed, stream Stream, side record.Side, runID string, lane ledger.Lane) (int, error) {
+	count := 0
+	options := ledger.ListOptions{Limit: lettersBatch}
+	for {
+		letters, next, err := e.options.Store.ListDeadLetters(ctx, in.Key, ledger.DeadLetterOpen, options)
+		if err != nil {
+			return count, err
+		}
+		changes, err := e.unseenOf(ctx, in, stream, side, runID, letters)
+		if err != nil {
+			return count, err
+		}
+		for i := range changes {
+			changes[i].Lane, changes[i].RunID = lane, runID
+		}
+		if len(changes) > 0 {
+			if _, err := e.options.Store.Enqueue(ctx, in.Key, changes, nudgeLife); err != nil {
+				return count, err
+			}
+		}
+		count += len(changes)
+		if next == "" {
+			return count, nil
+		}
+		options.Cursor = next
+	}
+}
+
+// unseenOf are the letters of a stream's side that the scan of a run did not see.
+func (e *Engine) unseenOf(ctx context.Context, in *Installed, stream Stream, side record.Side, runID string, letters []ledger.DeadLetter) ([]ledger.Change, error) {
+	var ids []string
+	for _, letter := range letters {
+		if letter.Stream == stream.Spec.Name && letter.Ref.Side == side {
+			ids = append(ids, letter.Ref.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	seen, err := e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
+	if err != nil {
+		return nil, err
+	}
+	var changes []ledger.Change
+	for _, id := range ids {
+		if row, ok := seen[id]; !ok || row.ScanID != runID {
+			changes = append(changes, ledger.Change{Stream: stream.Spec.Name, Ref: record.Ref{Side: side, Object: stream.object(side), ID: id}})
+		}
+	}
+	return changes, nil
 }

@@ -24,6 +24,9 @@ type pair struct {
 	newer        record.Side
 	refs         mapping.Resolver
 	event        string
+	// only, if not nil, names the fields that may be written: those that were
+	// decided on a pair that is parked because of others.
+	only map[string]bool
 }
 
 func (p pair) of(side record.Side) view {
@@ -67,6 +70,9 @@ func makePlan(stream Stream, now pair) (plan, error) {
 		case merge.Conflict:
 			made.conflicts = append(made.conflicts, field.Name())
 		case merge.Write:
+			if now.only != nil && !now.only[field.Name()] {
+				continue
+			}
 			if err := made.write(field, outcome, now); err != nil {
 				return plan{}, err
 			}
@@ -82,7 +88,7 @@ func factsOf(stream Stream, field *mapping.Field, now pair) merge.Facts {
 	baseLeft, hasLeft := now.base.Left[name]
 	baseRight, hasRight := now.base.Right[name]
 	facts := merge.Facts{
-		HasBase:      hasLeft && hasRight,
+		HasBase:      hasLeft && hasRight && !turnedUp(field, now),
 		LeftChanged:  changed(field, left, baseLeft),
 		RightChanged: changed(field, right, baseRight),
 		Equal:        equalAcross(field, left, right, now.refs),
@@ -102,6 +108,30 @@ func factsOf(stream Stream, field *mapping.Field, now pair) merge.Facts {
 		}
 	}
 	return facts
+}
+
+// turnedUp reports whether a reference that was left unset for want of a
+// counterpart can be translated by now: then it is filled like at a first link.
+func turnedUp(field *mapping.Field, now pair) bool {
+	name := field.Name()
+	for _, side := range record.Sides() {
+		base, other := now.base.Of(side)[name], now.base.Of(side.Other())[name]
+		if !changed(field, now.of(side).values[name], base) && !changed(field, now.of(side.Other()).values[name], other) &&
+			appeared(field, side, base, other, now.refs) {
+			return true
+		}
+	}
+	return false
+}
+
+// appeared reports whether the base of a side is a reference which the other
+// side's does not hold although it has a counterpart there now.
+func appeared(field *mapping.Field, side record.Side, base, other any, refs mapping.Resolver) bool {
+	if field.Kind().Name != record.KindRef || record.IsBlank(base) || !record.IsBlank(other) {
+		return false
+	}
+	to := side.Other()
+	return field.Writable(to) && !field.Lossy(to) && !dangling(field, side, base, refs)
 }
 
 // choiceFor returns the decision on a field if it is bound to the values that
@@ -192,6 +222,13 @@ func (p *plan) write(field *mapping.Field, outcome merge.Outcome, now pair) erro
 	var needed []fieldWrite
 	for _, target := range sides {
 		one, err := writeOf(field, target, outcome, now)
+		if noCounterpart(err) && outcome.From.Valid() && hasBase(now, name) {
+			if record.IsBlank(now.of(target).values[name]) {
+				p.agree = append(p.agree, name)
+				return nil
+			}
+			one, err = clearOf(field, target, now)
+		}
 		if noCounterpart(err) {
 			p.unset = append(p.unset, name)
 			return nil
@@ -227,6 +264,23 @@ func writeOf(field *mapping.Field, target record.Side, outcome merge.Outcome, no
 	}
 	expected, err := field.Expected(target, now.of(target).record.Fields, patch)
 	return fieldWrite{target: target, patch: patch, expected: expected}, err
+}
+
+// clearOf unsets a reference whose new value has no counterpart: the value of
+// before is nobody's any more.
+func clearOf(field *mapping.Field, target record.Side, now pair) (fieldWrite, error) {
+	patch, err := field.Convert(target.Other(), nil, now.refs)
+	if err != nil {
+		return fieldWrite{}, err
+	}
+	expected, err := field.Expected(target, now.of(target).record.Fields, patch)
+	return fieldWrite{target: target, patch: patch, expected: expected}, err
+}
+
+func hasBase(now pair, name string) bool {
+	_, hasLeft := now.base.Left[name]
+	_, hasRight := now.base.Right[name]
+	return hasLeft && hasRight
 }
 
 func noCounterpart(err error) bool { return errors.Is(err, mapping.ErrNoCounterpart) }

@@ -6,6 +6,7 @@ import (
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/merge"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -69,9 +70,12 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	case link == nil && buried(state, v.record.Ref):
 		return false
 	case link == nil:
-		return v.inScope && !parkedAs(state, v)
+		return (v.inScope || openLetter(state)) && !parkedAs(state, v)
 	case link.State == ledger.LinkDetached:
 		return false
+	case openLetter(state) && !parkedAs(state, v):
+		// It is not what was refused any more, even if it equals the base.
+		return true
 	case s.matchOnly():
 		return link.GoneSide != ""
 	}
@@ -79,7 +83,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 		return true
 	}
 	if len(state.Conflicts) > 0 {
-		return !knownOpen(state, side, v)
+		return !s.knownOpen(state, side, v)
 	}
 	base := link.Base.Of(side)
 	for _, field := range s.Mapping.Fields() {
@@ -88,7 +92,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 		if !ok && dangling(field, side, value, refs) {
 			continue
 		}
-		if !ok || changed(field, value, known) {
+		if !ok || changed(field, value, known) || appeared(field, side, known, link.Base.Of(side.Other())[field.Name()], refs) {
 			return !parkedAs(state, v)
 		}
 	}
@@ -109,6 +113,16 @@ func dangling(field *mapping.Field, side record.Side, value any, refs mapping.Re
 	return !known
 }
 
+// openLetter reports whether the record or its counterpart is parked.
+func openLetter(state ledger.State) bool {
+	for _, letter := range state.DeadLetters {
+		if letter.State == ledger.DeadLetterOpen {
+			return true
+		}
+	}
+	return false
+}
+
 // parkedAs reports whether the record was refused exactly as it is. Answers that
 // may be different next time (403, an ambiguity) are looked at again.
 func parkedAs(state ledger.State, v view) bool {
@@ -125,11 +139,15 @@ func parkedAs(state ledger.State, v view) bool {
 
 // knownOpen reports whether the row shows nothing but what the open conflicts
 // of its link know already: their values, and the base in every other field. A
-// value that was put back to the base is news: it closes its conflict.
-func knownOpen(state ledger.State, side record.Side, v view) bool {
+// value that was put back to the base is news: it closes its conflict. So is an
+// edit of the integration after which no person has to decide any more.
+func (s Stream) knownOpen(state ledger.State, side record.Side, v view) bool {
 	open := map[string]any{}
 	for _, conflict := range state.Conflicts {
 		if conflict.State != ledger.ConflictOpen {
+			return false
+		}
+		if conflict.Field != "" && !s.asksPerson(conflict.Field) {
 			return false
 		}
 		open[conflict.Field] = conflict.Left
@@ -151,4 +169,13 @@ func knownOpen(state ledger.State, side record.Side, v view) bool {
 		}
 	}
 	return true
+}
+
+// asksPerson reports whether a field is mapped and its conflicts wait for a person.
+func (s Stream) asksPerson(name string) bool {
+	switch merge.Policy(s.Spec.Conflicts.PolicyOf(name)) {
+	case merge.LeftWins, merge.RightWins, merge.Newest:
+		return false
+	}
+	return s.Mapping.Field(name) != nil
 }
