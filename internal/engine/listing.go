@@ -249,8 +249,13 @@ func (l *lister) unseen(ctx context.Context, stream Stream, side record.Side) (b
 		}
 		count, err := l.engine.options.Store.EnqueueUnseen(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID, l.lane(), unseenBatch)
 		l.result.Enqueued += count
-		if err != nil || count == 0 {
+		if err == nil && count == 0 {
+			count, err = l.engine.unseenLetters(ctx, l.in, stream, side, l.request.RunID, l.lane())
+			l.result.Enqueued += count
 			return err == nil, err
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 }

@@ -109,6 +109,21 @@ func TestLetterOfARecordThatLeftTheScopeClears(t *testing.T) {
 	require.Empty(t, b.live(record.Right))
 }
 
+func TestLetterOfADeletedRecordClearsAtTheNextCompare(t *testing.T) {
+	b := start(t, setup{})
+	b.pair("bia@x.com")
+	yReject(b, "company_name", "BAD")
+	lead := b.create(record.Left, map[string]any{"name": "Ana", "email": "ana@x.com", "company": "BAD"})
+	kept := b.create(record.Left, map[string]any{"name": "Cia", "email": "cia@x.com", "company": "BAD"})
+	b.quiet()
+	require.Len(t, b.letters(), 2)
+	b.remove(record.Left, lead)
+	b.run(ledger.RunCompare)
+	letters := b.letters()
+	require.Len(t, letters, 1)
+	require.Equal(t, kept, letters[0].Ref.ID)
+}
+
 func TestLettersOfBothRecordsClearWhenTheyAreLinked(t *testing.T) {
 	b := start(t, setup{})
 	require.NoError(t, b.right.SetSwitches(b.ctx, map[string]any{"search_lag_ms": 40000, "existing_id": false, "visible_late_ms": 40000}))
