@@ -44,14 +44,6 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 	return p.survive(ctx, link, side, survivor)
 }
 
-func (p *pass) openIntents() []string {
-	var ids []string
-	for _, intent := range p.state.Intents {
-		ids = append(ids, intent.ID)
-	}
-	return ids
-}
-
 // verified takes the first "not found" down, and checks the second one. A record
 // that we have just made, and nobody has read since, may only be late.
 func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
