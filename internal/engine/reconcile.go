@@ -96,6 +96,9 @@ const (
 	forbiddenTries = 5
 	// settlePause is between two looks for a record that may become visible.
 	settlePause = 2 * time.Second
+	// patientLooks is how often a row is put back on purpose before that counts as
+	// a try: the second look at a delete is part of its run, a wait without end is not.
+	patientLooks = 10
 	// keyLife is how long an Idempotency-Key is trusted; servers keep them 24 h.
 	keyLife = 23 * time.Hour
 	// clockDoubt is how far a server's clock may be off (contract point 9), doubled.
@@ -105,7 +108,8 @@ const (
 func (p *pass) afterError(err error) retry {
 	now := p.engine.options.Now()
 	if later := (*laterError)(nil); errors.As(err, &later) {
-		return retry{at: now.Add(later.after)}
+		// Once, so that a row that waits for a sick one leaves its run like that one.
+		return retry{at: now.Add(later.after), count: p.work.Tries == 0 && p.work.Claims >= patientLooks}
 	}
 	switch fault.CodeOf(err) {
 	case fault.Stale:

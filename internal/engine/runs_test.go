@@ -79,6 +79,32 @@ func TestARunDoesNotWaitForASickRecord(t *testing.T) {
 	}
 }
 
+func TestARunDoesNotWaitForWhatWaitsForASickRecord(t *testing.T) {
+	b := start(t, setup{})
+	lead := b.create(record.Left, map[string]any{"name": "Ana", "email": "ana@x.com"})
+	b.hint(record.Left, lead)
+	b.crash = func(step string) error {
+		if step == "after create" {
+			return engine.Killed()
+		}
+		return nil
+	}
+	b.drain()
+	b.crash = nil
+	b.clock.advance(11 * time.Second)
+	require.Len(t, b.live(record.Right), 1, "made, and not linked yet")
+	broken, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 500, Times: -1, Method: "POST", PathRegexp: "/contacts"})
+	require.NoError(t, err)
+	run := b.run(ledger.RunCompare)
+	left, err := b.store.Pending(b.ctx, b.key, ledger.PendingFilter{RunID: run.ID})
+	require.NoError(t, err)
+	require.Zero(t, left.Changes, "neither the record whose create cannot be settled nor the one that it made")
+	require.NoError(t, b.right.RemoveFault(b.ctx, broken))
+	b.settle()
+	require.Len(t, b.live(record.Right), 1)
+	b.other(record.Left, lead)
+}
+
 func TestARunStaysForTheSecondLookAtADelete(t *testing.T) {
 	b := start(t, setup{})
 	b.pair("bia@x.com")
