@@ -88,10 +88,10 @@ func unreachable(err error) error {
 
 func loginRefused(cfg connector.Config, response *http.Response) error {
 	var coded *fault.Error
-	switch status := response.StatusCode; {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	switch response.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		coded = badLogin()
-	case status == http.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		coded = fault.New(fault.Throttled, "%s asks to wait with the next log-in: there were too many wrong ones; check client_id and client_secret", title)
 		coded.After = transport.DefaultRetryAfter
 		if after, ok := transport.RetryAfter(response.Header, cfg.Now()); ok {
