@@ -141,3 +141,17 @@ func TestBasicAuth(t *testing.T) {
 	_, err = Parse([]byte(strings.Replace(text, "username: sync, ", "", 1)))
 	require.Contains(t, report(t, err), "systems.right.auth: the key username is missing")
 }
+
+func TestShippedTrytonFile(t *testing.T) {
+	text, err := os.ReadFile("../../integrations/salesos-tryton.yaml")
+	require.NoError(t, err)
+	parsed, err := Parse(text)
+	require.NoError(t, err)
+	resolved, err := parsed.Resolve(map[string]string{"SALESOS_CLIENT_ID": "a", "TRYTON_URL": "https://erp.example/crm", "TRYTON_USER": "sync"},
+		map[string]string{"salesos_client_secret": "a", "salesos_webhook": "b", "tryton_password": "c"})
+	require.NoError(t, err)
+	streams, err := resolved.Compile()
+	require.NoError(t, err)
+	require.Len(t, streams, 1)
+	require.Empty(t, resolved.Systems.Right.Webhook.Secret, "Tryton is only polled")
+}

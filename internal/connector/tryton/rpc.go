@@ -177,7 +177,7 @@ func (p procedure) userError(message string) *fault.Error {
 // exception is anything that broke inside of Tryton. What the database could not
 // do at the moment may go well later; a value it chokes on will not.
 func (p procedure) exception(message string) *fault.Error {
-	for _, passing := range []string{"could not serialize", "deadlock", "lock", "connection", "timeout", "server closed", "terminat"} {
+	for _, passing := range []string{"could not serialize", "deadlock", "could not obtain lock", "is locked", "connection", "timeout", "server closed", "terminat"} {
 		if strings.Contains(strings.ToLower(message), passing) {
 			return fault.New(fault.Transient, "the database of %s is busy; it is tried again", title)
 		}
