@@ -25,7 +25,9 @@ func (p *pass) settleBase(link *ledger.Link, intents map[record.Side]ledger.Inte
 			p.setBase(link, side, name, got)
 			p.setBase(link, side.Other(), name, intent.From[name])
 		}
-		p.markWrite(link, side, result.wrote)
+		if result.ownTime {
+			p.markWrite(link, side, result.wrote)
+		}
 	}
 }
 
@@ -57,7 +59,7 @@ func (p *pass) markWrite(link *ledger.Link, side record.Side, wrote record.Recor
 // closeConfirmed ends the intents whose outcome is known and writes what they
 // replaced into the history.
 func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, _ plan) {
-	for _, side := range writeOrder {
+	for _, side := range p.writeOrder() {
 		result, ok := confirmed[side]
 		if !ok {
 			continue
@@ -135,7 +137,7 @@ func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record
 		commit.PutConflicts = p.followOwnWrites(intents, confirmed)
 	}
 	coded := fault.As(cause)
-	maybe := coded == nil || coded.MaybeApplied
+	maybe := coded == nil && !errors.Is(cause, errAgain) || coded != nil && coded.MaybeApplied
 	for side, intent := range intents {
 		if _, ok := confirmed[side]; ok || side == failed && maybe {
 			continue

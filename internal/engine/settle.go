@@ -15,10 +15,11 @@ import (
 // at the record now. It reports whether it changed anything: then the pass
 // begins again at the top with a clean slate.
 func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (bool, error) {
-	if len(p.state.Intents) == 0 {
+	link.Base = copyBase(link.Base)
+	woken := p.wakeIgnored(&link, left, right)
+	if len(p.state.Intents) == 0 && !woken {
 		return false, nil
 	}
-	link.Base = copyBase(link.Base)
 	var commit ledger.Commit
 	fieldsOf := map[record.Side]ledger.Values{}
 	for _, intent := range p.state.Intents {
@@ -52,38 +53,72 @@ func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (
 }
 
 // outcomeNow judges an update by the record as it is now. Between the write and
-// now users may have edited: a value other than the one sent is ours only if
-// the version proves it or the field is lossy; the value of before means that
-// the write never happened.
+// now users may have edited: a value other than the one sent is ours only if it
+// is a reduction of it and the version or the time leaves room for nobody else.
+// The value of before means that the write never happened, or that a user
+// restored it: see restored.
 func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	side := intent.Target.Side
 	result := confirmation{holds: ledger.Values{}, wrote: now.record}
-	only := intent.IfMatch != "" && onlyOurs(intent.IfMatch, now.record.Version)
+	last := p.lastWriter(intent, now.record)
+	var same []string
+	proven := false
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
 			continue
 		}
-		got := now.values[name]
+		got, before := now.values[name], intent.Before[name]
+		asBefore := record.Equal(field.Kind(), got, before)
 		switch {
 		case record.Equal(field.Kind(), sent, got):
 			result.holds[name] = got
-		case record.Equal(field.Kind(), got, intent.Before[name]):
-		case ownLater(field, side, sent, got, only):
+			proven = proven || !asBefore
+		case asBefore && untouched(intent, now.record):
+		case ownLater(field, side, sent, got, asBefore, last):
 			result.holds[name] = got
+		case asBefore:
+			same = append(same, name)
 		default:
 			result.edited = append(result.edited, name)
+		}
+	}
+	result.ownTime = last != byOthers && len(result.edited)+len(same) == 0
+	if last != byOurs && restored(intent, now, proven, len(result.edited) > 0) {
+		for _, name := range same {
+			// It stood there before a user put the old value back.
+			result.holds[name] = intent.Sent[name]
 		}
 	}
 	slices.Sort(result.edited)
 	return result
 }
 
+// restored tells a user who put the old value back after our write from a write
+// that never happened, on a record that was touched since. If another field of
+// the write is there, the write happened. Else a change of another field
+// explains the touch, and the write is made again; without one, the old value
+// itself is what a user set.
+func restored(intent ledger.Intent, now view, proven, edited bool) bool {
+	if untouched(intent, now.record) {
+		return false
+	}
+	return proven || !edited && intent.ReadOthers == othersPrint(now.values, intent.Sent)
+}
+
 // ownLater reports whether a value found some time after our write is still
-// ours: a reduction of what was sent, on a field declared lossy or under a
-// version that leaves room for nobody else. Anything else is a user's edit.
-func ownLater(field *mapping.Field, side record.Side, sent, got any, onlyOurs bool) bool {
-	return (field.Lossy(side) || onlyOurs) && reduced(sent, got)
+// ours: a reduction of what was sent, on a field declared lossy, or under a
+// version or a time that leaves room for nobody else. A blank is a reduction
+// only where it is proven: clearing is an edit. So is the value of before.
+func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bool, last writer) bool {
+	if !reduced(sent, got) {
+		return false
+	}
+	proven := field.Lossy(side) || last == byOurs
+	if asBefore || !proven {
+		return !record.IsBlank(got) && last != byOthers
+	}
+	return true
 }
 
 // settleCreate finds out what became of a create. It either returns the record
@@ -91,7 +126,7 @@ func ownLater(field *mapping.Field, side record.Side, sent, got any, onlyOurs bo
 func (p *pass) settleCreate(ctx context.Context, intent ledger.Intent) (made record.Record, found bool, err error) {
 	target := intent.Target
 	capabilities := p.in.Connector(target.Side).Capabilities()
-	if p.repeatable(intent) {
+	if p.keyed(intent) {
 		answer, err := p.post(ctx, intent)
 		return answer, err == nil, err
 	}
@@ -110,6 +145,10 @@ func (p *pass) settleCreate(ctx context.Context, intent ledger.Intent) (made rec
 			return matches[0], true, nil
 		}
 	}
+	if p.unique(intent) {
+		answer, err := p.post(ctx, intent)
+		return answer, err == nil, err
+	}
 	visible := intent.SentAt.Add(p.engine.callTime() + max(capabilities.LateBy, capabilities.SearchLag))
 	if wait := visible.Sub(p.engine.options.Now()); wait > 0 {
 		return record.Record{}, false, later(min(wait, settlePause), "a record created just before a crash may not be visible yet")
@@ -124,14 +163,18 @@ func carries(found record.Record, path, id string) bool {
 	return text == id
 }
 
-// repeatable reports whether the same POST can be sent again without making a
-// second record: the server honours our key, or keeps one of the fields unique.
-func (p *pass) repeatable(intent ledger.Intent) bool {
-	capabilities := p.in.Connector(intent.Target.Side).Capabilities()
-	if capabilities.IdempotencyKey && intent.IdempotencyKey != "" {
-		return p.engine.options.Now().Sub(intent.OpenedAt) < keyLife
-	}
-	for _, path := range capabilities.Unique {
+// keyed reports whether the same POST can be sent again because the server
+// honours our Idempotency-Key.
+func (p *pass) keyed(intent ledger.Intent) bool {
+	return p.in.Connector(intent.Target.Side).Capabilities().IdempotencyKey && intent.IdempotencyKey != "" &&
+		p.engine.options.Now().Sub(intent.OpenedAt) < keyLife
+}
+
+// unique reports whether the same POST cannot make a second record because the
+// server keeps one of its fields unique. A user may have changed that field of
+// the record it made, so the marker is searched before.
+func (p *pass) unique(intent ledger.Intent) bool {
+	for _, path := range p.in.Connector(intent.Target.Side).Capabilities().Unique {
 		if value, ok := intent.Patch[path]; ok && !record.IsBlank(value) {
 			return true
 		}

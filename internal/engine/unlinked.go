@@ -207,6 +207,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	link.Base.Unread = answer.Ref.Side
 	link.Base = copyBase(link.Base)
 	result := confirmation{holds: ledger.Values{}, wrote: answer}
+	last := p.lastWriterOfCreate(intent, answer)
 	corrections := p.corrections(intent.Source)
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
@@ -214,11 +215,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 			continue
 		}
 		target := made.values[name]
-		ours := record.Equal(field.Kind(), sent, target) || ownLater(field, answer.Ref.Side, sent, target, false)
-		if direct {
-			ours = judge(field, answer.Ref.Side, sent, target, nil, false) == keptSo
-		}
-		if !ours {
+		if judge(field, answer.Ref.Side, sent, target, nil, last, direct) != keptSo {
 			target = sent
 		}
 		result.holds[name] = target
@@ -229,7 +226,9 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		p.setBase(&link, answer.Ref.Side, name, target)
 		p.setBase(&link, intent.Source.Side, name, intent.From[name])
 	}
-	p.markWrite(&link, answer.Ref.Side, answer)
+	if direct || last != byOthers {
+		p.markWrite(&link, answer.Ref.Side, answer)
+	}
 	if err := p.takeForLink(ctx, answer.Ref); err != nil {
 		if !fault.Is(err, fault.Duplicate) {
 			return err
@@ -242,7 +241,8 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	intent.LinkID = link.ID
 	commit := ledger.Commit{PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result)}
 	p.outcome = outcomeCreated
-	if p.needsMore(link, made, intent) {
+	if !direct || p.needsMore(link, made, intent) {
+		// The source may have been edited while the outcome was unknown.
 		again := p.sameChange()
 		commit.Enqueue = append(commit.Enqueue, again)
 	}

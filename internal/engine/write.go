@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"maps"
-	"strconv"
-	"strings"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
@@ -28,10 +26,11 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 		first.PutConflicts = append(first.PutConflicts, conflicts.closing...)
 		p.report(conflicts)
 		p.outcomeOf(moved, conflicts)
+		p.keepNamed(now, made)
 		return p.finish(ctx, first)
 	}
 	intents := p.intentsFor(link, now, made)
-	for _, side := range writeOrder {
+	for _, side := range p.writeOrder() {
 		if intent, ok := intents[side]; ok {
 			first.OpenIntents = append(first.OpenIntents, intent)
 		}
@@ -41,35 +40,63 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	last := ledger.Commit{PutConflicts: conflicts.closing}
 	confirmed := map[record.Side]confirmation{}
-	for _, side := range writeOrder {
+	for _, side := range p.writeOrder() {
 		intent, ok := intents[side]
 		if !ok {
 			continue
 		}
-		answer, err := p.send(ctx, now.of(side).record, intent)
+		current, err := p.stillCurrent(ctx, now.of(side), len(confirmed) > 0)
 		if err != nil {
 			return p.notSent(ctx, link, intents, confirmed, side, err)
 		}
-		confirmed[side] = p.confirm(intent, now.of(side).view(), answer)
+		answer, direct, err := p.send(ctx, current, intent)
+		if err != nil {
+			return p.notSent(ctx, link, intents, confirmed, side, err)
+		}
+		confirmed[side] = p.confirm(intent, answer, direct)
 	}
 	p.settleBase(&link, intents, confirmed, made.both)
+	p.restIgnored(&link, intents, confirmed, made.both)
 	p.closeConfirmed(&last, intents, confirmed, made)
 	last.PutLinks = []ledger.Link{link}
 	p.report(conflicts)
 	p.outcome = outcomeUpdated
-	if refused := firstRefused(confirmed); refused != nil {
+	if refused := firstIgnored(confirmed); refused != nil {
 		return p.parkAfter(ctx, last, refused)
 	}
 	if anyEdited(confirmed) {
 		last.Enqueue = append(last.Enqueue, p.sameChange())
 	}
+	p.keepNamed(now, made)
 	return p.finish(ctx, last)
 }
 
-// writeOrder is the order of two writes of one pass; any order would do.
-var writeOrder = [2]record.Side{record.Right, record.Left} //nolint:gochecknoglobals // a constant; Go has no constant arrays
+// writeOrder is the order of two writes of one pass. A side without versions
+// comes first: nothing but the time since its read guards it.
+func (p *pass) writeOrder() [2]record.Side {
+	if p.in.Connector(record.Left).Capabilities().Versions && !p.in.Connector(record.Right).Capabilities().Versions {
+		return [2]record.Side{record.Right, record.Left}
+	}
+	return record.Sides()
+}
 
-func (v view) view() view { return v }
+// stillCurrent is the record that a write goes to. Where another call came
+// between its read and the write, and no version guards it, it is read again: a
+// record that was touched meanwhile asks for another plan (errAgain).
+func (p *pass) stillCurrent(ctx context.Context, planned view, late bool) (record.Record, error) {
+	ref := planned.record.Ref
+	if !late || p.in.Connector(ref.Side).Capabilities().Versions {
+		return planned.record, nil
+	}
+	fresh, ok, err := p.get(ctx, ref)
+	if err != nil {
+		return record.Record{}, err
+	}
+	if !ok || fresh.record.Ref != ref || fresh.print != planned.print || !fresh.record.UpdatedAt.Equal(planned.record.UpdatedAt) {
+		return record.Record{}, errAgain
+	}
+	return fresh.record, nil
+}
 
 func copyBase(base ledger.Base) ledger.Base {
 	base.Left, base.Right = maps.Clone(base.Left), maps.Clone(base.Right)
@@ -107,8 +134,10 @@ func (p *pass) intentsFor(link ledger.Link, now pair, made plan) map[record.Side
 			ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpUpdate, LinkID: link.ID,
 			Source: link.Ref(side.Other()), Target: link.Ref(side),
 			Sent: write.sent, Before: write.before, From: write.from, Patch: write.patch,
-			IfMatch: p.ifMatch(side, now.of(side).record),
-			Cause:   write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
+			ReadVersion: now.of(side).record.Version, ReadAt: now.of(side).record.UpdatedAt,
+			ReadOthers: othersPrint(now.of(side).values, write.sent),
+			IfMatch:    p.ifMatch(side, now.of(side).record),
+			Cause:      write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
 		}
 	}
 	return intents
@@ -122,32 +151,43 @@ func (p *pass) ifMatch(side record.Side, current record.Record) string {
 	return ""
 }
 
-// send makes one PATCH.
-func (p *pass) send(ctx context.Context, current record.Record, intent ledger.Intent) (record.Record, error) {
+// othersPrint fingerprints the mapped fields of a record that are not written.
+func othersPrint(values, written ledger.Values) string {
+	others := map[string]any{}
+	for name, value := range values {
+		if _, ok := written[name]; !ok {
+			others[name] = value
+		}
+	}
+	return record.Fingerprint(others)
+}
+
+// send makes one PATCH. direct tells that the answer is that of the PATCH
+// itself, not of a read after it.
+func (p *pass) send(ctx context.Context, current record.Record, intent ledger.Intent) (answer record.Record, direct bool, err error) {
 	options := connector.WriteOptions{IfMatch: intent.IfMatch}
 	if err := p.step("before update"); err != nil {
-		return record.Record{}, err
+		return record.Record{}, false, err
 	}
-	var answer record.Record
-	err := p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
+	err = p.call(ctx, intent.Target.Side, func(ctx context.Context, to connector.Connector) error {
 		var err error
 		answer, err = to.Update(ctx, current, intent.Patch, options)
 		return err
 	})
 	if err != nil {
-		return record.Record{}, onRef(err, intent.Target)
+		return record.Record{}, false, onRef(err, intent.Target)
 	}
 	if err := p.step("after update"); err != nil || p.tellsAll(intent, answer) {
-		return answer, err
+		return answer, true, err
 	}
 	// An answer without the fields that were written says nothing of them.
 	whole, err := p.fetch(ctx, intent.Target)
 	if coded := fault.As(err); coded != nil {
 		unknown := *coded
 		unknown.MaybeApplied = true
-		return record.Record{}, &unknown
+		return record.Record{}, false, &unknown
 	}
-	return whole, err
+	return whole, false, err
 }
 
 // tellsAll reports whether an answer shows every field that was written.
@@ -170,16 +210,18 @@ type confirmation struct {
 	holds ledger.Values
 	// edited are fields where somebody's later edit was found instead.
 	edited []string
-	// ignored is a field that the server silently left as it was.
-	ignored string
+	// ignored are fields that the server silently left as they were.
+	ignored ledger.Values
 	wrote   record.Record
+	// ownTime: the record's version and time are those of our write.
+	ownTime bool
 }
 
 // confirm compares what was sent with what the server answered.
-func (p *pass) confirm(intent ledger.Intent, before view, answer record.Record) confirmation {
+func (p *pass) confirm(intent ledger.Intent, answer record.Record, direct bool) confirmation {
 	side := intent.Target.Side
-	result := confirmation{holds: ledger.Values{}, wrote: answer}
-	only := onlyOurs(before.record.Version, answer.Version)
+	last := p.lastWriter(intent, answer)
+	result := confirmation{holds: ledger.Values{}, ignored: ledger.Values{}, wrote: answer, ownTime: direct || last != byOthers}
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
@@ -190,11 +232,11 @@ func (p *pass) confirm(intent ledger.Intent, before view, answer record.Record) 
 			result.edited = append(result.edited, name)
 			continue
 		}
-		switch judge(field, side, sent, got, intent.Before[name], only) {
+		switch judge(field, side, sent, got, intent.Before[name], last, direct) {
 		case keptSo:
 			result.holds[name] = got
 		case notKept:
-			result.ignored = name
+			result.ignored[name] = got
 		case editedSince:
 			result.edited = append(result.edited, name)
 		}
@@ -213,40 +255,24 @@ const (
 
 // judge tells what the server made of our value from a user's later edit. Only
 // a version can prove that nobody came between; without one, a value counts as
-// ours if it is a reduction of what was sent (cut, rounded, re-cased, blanked)
-// or the field is declared lossy.
-func judge(field *mapping.Field, side record.Side, sent, got, before any, onlyOurs bool) verdict {
+// ours if it is a reduction of what was sent (cut, rounded, re-cased; blanked
+// only in the answer to the write itself) or the field is declared lossy. A
+// reduction comes before "left as it was": a server that cuts makes the same of
+// two values that differ in their tails.
+func judge(field *mapping.Field, side record.Side, sent, got, before any, last writer, direct bool) verdict {
+	alone := direct || last == byOurs
+	less := reduced(sent, got)
 	switch {
-	case record.Equal(field.Kind(), sent, got), field.Lossy(side):
+	case record.Equal(field.Kind(), sent, got), field.Lossy(side) && (alone || less):
+		return keptSo
+	case less && !record.IsBlank(got) && (alone || last == byOursMaybe):
 		return keptSo
 	case record.Equal(field.Kind(), got, before):
 		return notKept
-	case onlyOurs, reduced(sent, got):
+	case last == byOurs, alone && less:
 		return keptSo
 	}
 	return editedSince
-}
-
-// onlyOurs reports whether the version after our conditional write is the very
-// next one. Versions that are no numbers prove nothing.
-func onlyOurs(before, after string) bool {
-	from, err := strconv.ParseInt(strings.Trim(before, `v"`), 10, 64)
-	if err != nil {
-		return false
-	}
-	to, err := strconv.ParseInt(strings.Trim(after, `v"`), 10, 64)
-	return err == nil && to == from+1
-}
-
-func firstRefused(confirmed map[record.Side]confirmation) *fault.Error {
-	for _, side := range writeOrder {
-		if name := confirmed[side].ignored; name != "" {
-			refused := fault.New(fault.Invalid, "the server accepted the write but did not keep the value: it may be read-only there")
-			refused.Field = name
-			return refused
-		}
-	}
-	return nil
 }
 
 func anyEdited(confirmed map[record.Side]confirmation) bool {

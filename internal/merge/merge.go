@@ -209,14 +209,21 @@ type Edit struct {
 	Skew, Granularity time.Duration
 }
 
+// skewDoubt is how far a measured skew may be off: answers carry whole seconds.
+const skewDoubt = 2 * time.Second
+
 // NewerOf says which side was edited later, or neither: a side whose time is
-// unknown never wins, and times nearer than the coarser step are a tie.
+// unknown never wins, and times nearer than the coarser step are a tie. A clock
+// that had to be corrected adds what its measured skew may be off.
 func NewerOf(left, right Edit) record.Side {
 	if left.At.IsZero() || right.At.IsZero() {
 		return ""
 	}
 	difference := left.At.Add(-left.Skew).Sub(right.At.Add(-right.Skew))
 	step := max(left.Granularity, right.Granularity)
+	if left.Skew != 0 || right.Skew != 0 {
+		step += skewDoubt
+	}
 	switch {
 	case difference > step:
 		return record.Left

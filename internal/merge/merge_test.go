@@ -128,5 +128,7 @@ func TestNewerOf(t *testing.T) {
 	require.Equal(t, record.Side(""), merge.NewerOf(edit(0), merge.Edit{}), "an unknown time decides nothing")
 	ahead := edit(5 * time.Minute)
 	ahead.Skew = 5 * time.Minute
-	require.Equal(t, record.Right, merge.NewerOf(ahead, edit(3*time.Second)), "a clock that runs ahead wins nothing by it")
+	require.Equal(t, record.Right, merge.NewerOf(ahead, edit(4*time.Second)), "a clock that runs ahead wins nothing by it")
+	require.Equal(t, record.Side(""), merge.NewerOf(ahead, edit(3*time.Second)), "a corrected clock may be off by two seconds more")
+	require.Equal(t, record.Side(""), merge.NewerOf(edit(3*time.Second), ahead), "on either side")
 }

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// writer is what a record's version and time tell of who wrote it last, after a
+// write of ours that may have been applied.
+type writer int
+
+const (
+	// byOthers: somebody else wrote it since, or nothing can be told.
+	byOthers writer = iota
+	// byOursMaybe: its last write lies in the time in which ours was on the wire.
+	byOursMaybe
+	// byOurs: it was written exactly once since the read, and if ours was
+	// applied that was ours.
+	byOurs
+)
+
+// skewDoubt is how far the measured skew of a server's clock may be off: it is
+// measured in whole seconds and stored when it moves by two.
+const skewDoubt = 2 * time.Second
+
+// lastWriter judges a record found after a write. Versions that are numbers prove
+// it; without them the time of the last change is all there is.
+func (p *pass) lastWriter(intent ledger.Intent, found record.Record) writer {
+	if from, ok := number(intent.IfMatch); ok {
+		if to, ok := number(found.Version); ok {
+			if to == from+1 {
+				return byOurs
+			}
+			return byOthers
+		}
+	}
+	if p.inSendWindow(intent, found) {
+		return byOursMaybe
+	}
+	return byOthers
+}
+
+// number reads a version that counts.
+func number(version string) (int64, bool) {
+	value, err := strconv.ParseInt(strings.Trim(version, `v"`), 10, 64)
+	return value, err == nil
+}
+
+// inSendWindow reports whether a record was last changed while our write may
+// have been on the wire, as far as the two clocks can tell.
+func (p *pass) inSendWindow(intent ledger.Intent, found record.Record) bool {
+	if intent.SentAt.IsZero() || found.UpdatedAt.IsZero() {
+		return false
+	}
+	side := intent.Target.Side
+	doubt := p.in.Connector(side).Capabilities().Granularity + skewDoubt
+	at := found.UpdatedAt.Add(-p.engine.sides.skew(p.key(), side))
+	return !at.Before(intent.SentAt.Add(-doubt)) && !at.After(intent.SentAt.Add(p.engine.callTime()+doubt))
+}
+
+// untouched reports whether a record is provably as it was when the plan of a
+// write was made, so that the write was not applied.
+func untouched(intent ledger.Intent, found record.Record) bool {
+	if intent.IfMatch != "" {
+		return found.Version == intent.IfMatch
+	}
+	// An intent of an older ledger does not say when its target was read.
+	return intent.ReadAt.IsZero() || found.UpdatedAt.Equal(intent.ReadAt)
+}
+
+// lastWriterOfCreate is lastWriter for a record that our create made: one that was
+// never changed since holds nothing but our own values.
+func (p *pass) lastWriterOfCreate(intent ledger.Intent, found record.Record) writer {
+	if !found.CreatedAt.IsZero() && found.UpdatedAt.Equal(found.CreatedAt) {
+		if p.in.Connector(intent.Target.Side).Capabilities().Granularity < time.Second {
+			return byOurs
+		}
+		return byOursMaybe
+	}
+	if p.inSendWindow(intent, found) {
+		return byOursMaybe
+	}
+	return byOthers
+}
