@@ -162,3 +162,17 @@ func TestALaterGoodEditClearsADeadLetter(t *testing.T) {
 	require.Empty(t, b.letters())
 	require.Equal(t, "good", text(b.get(record.Right, b.other(record.Left, lead)), "job_title"))
 }
+
+// TestAClearAfterACrashIsAnEdit: a lossy field that a user clears while the
+// outcome of our write is unknown was cleared, not cut by its server.
+func TestAClearAfterACrashIsAnEdit(t *testing.T) {
+	b := start(t, setup{})
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"custom_fields": map[string]any{"note": "a long note"}})
+	b.hint(record.Left, lead)
+	b.killOn("after update")
+	require.Equal(t, "a long note", text(b.get(record.Right, contact), "note"))
+	b.edit(record.Right, contact, map[string]any{"note": ""})
+	b.quiet()
+	require.Equal(t, text(b.get(record.Left, lead), "custom_fields.note"), text(b.get(record.Right, contact), "note"))
+}

@@ -136,7 +136,7 @@ func (m *machine) Restore(t *rapid.T) {
 	if side == record.Right {
 		path = machineFields[name][1]
 	}
-	value := rapid.SampledFrom([]string{"", "value 1", "value 2", "value 12"}).Draw(t, "value")
+	value := rapid.SampledFrom([]string{"", "value 1", "value 2", "another"}).Draw(t, "value")
 	m.b.edit(side, id, nested(path, value))
 	m.loose[name] = true
 	if rapid.Bool().Draw(t, "hinted") {

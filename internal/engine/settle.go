@@ -114,6 +114,9 @@ func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bo
 	if !reduced(sent, got) {
 		return false
 	}
+	if record.IsBlank(got) && last != byOurs {
+		return false
+	}
 	proven := field.Lossy(side) || last == byOurs
 	if asBefore || !proven {
 		return !record.IsBlank(got) && last != byOthers
