@@ -6,12 +6,20 @@ import (
 	"testing"
 )
 
-// TestMain makes the random tests small under -short, which the race detector
-// needs: it is some ten times slower.
+// TestMain lets every run play the same random histories, so that a change is
+// judged by what it does and not by luck; ACCORD_EXPLORE=1 (make soak) plays new
+// ones each time. Under -short, which the race detector needs, there are few.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	settings := map[string]string{}
 	if testing.Short() {
-		if err := flag.Set("rapid.checks", "12"); err != nil {
+		settings["rapid.checks"] = "12"
+	}
+	if seed := flag.Lookup("rapid.seed"); os.Getenv("ACCORD_EXPLORE") == "" && seed.Value.String() == seed.DefValue {
+		settings["rapid.seed"] = "20261122"
+	}
+	for name, value := range settings {
+		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
 	}
