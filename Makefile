@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first build compiles the embedded Temporal server: several silent minutes.
 .DEFAULT_GOAL := help
-.PHONY: help build test race soak lint verify demo dev e2e record fmt generate ci
+.PHONY: help build test race soak chaos lint verify demo dev e2e record fmt generate ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ build: ## build bin/accord, bin/worker, bin/api and bin/starter
 
 test: ## run the tests (those that need PostgreSQL run under `make ci`)
 	go test ./...
+
+chaos: ## let everything go wrong at once, over real processes
+	go test -tags e2e ./e2e -run '^TestChaos$$' -count=1 -timeout 20m
 
 soak: ## play new random histories against the engine: make soak CHECKS=2000
 	ACCORD_EXPLORE=1 go test ./internal/engine -run Contract -count=1 -timeout 0 -rapid.checks=$(or $(CHECKS),1000)

@@ -176,3 +176,16 @@ func TestAClearAfterACrashIsAnEdit(t *testing.T) {
 	b.quiet()
 	require.Equal(t, text(b.get(record.Left, lead), "custom_fields.note"), text(b.get(record.Right, contact), "note"))
 }
+
+// TestATagTakenAwayAfterACrashIsAnEdit: a set that is shorter than what was
+// sent, while the outcome of the write is unknown, was edited by somebody.
+func TestATagTakenAwayAfterACrashIsAnEdit(t *testing.T) {
+	b := start(t, setup{})
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"tags": []any{"a", "b"}})
+	b.hint(record.Left, lead)
+	b.killOn("before update")
+	b.edit(record.Right, contact, map[string]any{"labels": []any{"a"}})
+	b.quiet()
+	require.ElementsMatch(t, field(b.get(record.Left, lead), "tags"), field(b.get(record.Right, contact), "labels"))
+}

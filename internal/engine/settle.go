@@ -117,6 +117,10 @@ func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bo
 	if record.IsBlank(got) && last != byOurs {
 		return false
 	}
+	if _, list := sent.([]any); list {
+		// A shorter list is what people make by taking an element away.
+		return false
+	}
 	proven := field.Lossy(side) || last == byOurs
 	if asBefore || !proven {
 		return !record.IsBlank(got) && last != byOthers
