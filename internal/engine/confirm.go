@@ -58,7 +58,7 @@ func (p *pass) markWrite(link *ledger.Link, side record.Side, wrote record.Recor
 
 // closeConfirmed ends the intents whose outcome is known and writes what they
 // replaced into the history.
-func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, _ plan) {
+func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation) {
 	for _, side := range p.writeOrder() {
 		result, ok := confirmed[side]
 		if !ok {
@@ -125,7 +125,7 @@ func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record
 		return cause
 	}
 	var commit ledger.Commit
-	p.closeConfirmed(&commit, intents, confirmed, plan{})
+	p.closeConfirmed(&commit, intents, confirmed)
 	if len(confirmed) > 0 {
 		// A field that was also meant for the failed side keeps its old base.
 		both := map[string]bool{}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -354,7 +355,7 @@ func shortText(err error) string {
 	if coded := fault.As(err); coded != nil {
 		return coded.Error()
 	}
-	if put := (*laterError)(nil); asLater(err, &put) {
+	if put := (*laterError)(nil); errors.As(err, &put) {
 		return put.why
 	}
 	return "unexpected error"

@@ -174,7 +174,7 @@ func (p *pass) survive(ctx context.Context, link ledger.Link, goneSide record.Si
 	if p.stream.Spec.Deletes.Policy != "propagate" || !p.stream.writes(alive) || p.stream.matchOnly() {
 		return p.detach(ctx, link)
 	}
-	if choice := p.deleteChoice(goneSide, survivor); choice != "" {
+	if choice := p.deleteChoice(goneSide); choice != "" {
 		if choice == goneSide {
 			return p.remove(ctx, link, survivor)
 		}
@@ -209,7 +209,7 @@ func (p *pass) edited(link ledger.Link, side record.Side, survivor view) bool {
 }
 
 // deleteChoice returns the side that an operator chose in a delete conflict.
-func (p *pass) deleteChoice(goneSide record.Side, _ view) record.Side {
+func (p *pass) deleteChoice(goneSide record.Side) record.Side {
 	for _, conflict := range p.state.Conflicts {
 		if conflict.Field != "" || conflict.State != ledger.ConflictDecided || conflict.Decision == nil {
 			continue

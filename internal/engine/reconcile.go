@@ -151,5 +151,3 @@ type laterError struct {
 func (e *laterError) Error() string { return e.why }
 
 func later(after time.Duration, why string) error { return &laterError{after: after, why: why} }
-
-func asLater(err error, into **laterError) bool { return errors.As(err, into) }

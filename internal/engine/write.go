@@ -57,7 +57,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	p.settleBase(&link, intents, confirmed, made.both)
 	p.restIgnored(&link, intents, confirmed, made.both)
-	p.closeConfirmed(&last, intents, confirmed, made)
+	p.closeConfirmed(&last, intents, confirmed)
 	last.PutLinks = []ledger.Link{link}
 	p.report(conflicts)
 	p.outcome = outcomeUpdated
