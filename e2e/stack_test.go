@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait for a condition. It is no claim about speed.
-const patience = 60 * time.Second
+const patience = 90 * time.Second
 
 // stack is one deployment: a Temporal, two workers, one or more APIs, a database.
 type stack struct {
