@@ -27,6 +27,12 @@ type Change struct {
 	RunID, EventID string
 	// Trace is the W3C traceparent of the call that brought it.
 	Trace string
+	// Shown is the record as the listing or the event showed it, if it did: its
+	// Fields, its Version, or both. It may be old or incomplete by now. It serves to
+	// see that there is nothing new, and to create from what a listing showed; no
+	// record is ever overwritten with it. It is kept sealed, and lost as soon as
+	// another change of the same ref shows something else.
+	Shown *record.Record
 }
 
 // Work is a claimed change.

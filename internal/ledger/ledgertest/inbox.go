@@ -22,6 +22,7 @@ func inboxTests() []test {
 		{"order of claims", inboxOrder},
 		{"shards part the refs", inboxShards},
 		{"claims by run", inboxRun},
+		{"what a change shows", inboxShown},
 		{"the work of a dead worker is taken over", inboxCrash},
 		{"a claim holds the counterpart", inboxCounterpart},
 		{"held leases are passed over", inboxPassedOver},

@@ -90,7 +90,7 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 		where += fmt.Sprintf(" AND i.bucket %% %d = %d", request.Shards, request.Shard)
 	}
 	query := `SELECT i.side, i.object, i.record_id, i.stream, i.generation, i.lane, i.due_at, i.run_id, i.event_id, i.trace,
-			i.tries, i.claims, i.first_at
+			i.tries, i.claims, i.first_at, i.shown
 		FROM inbox i WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.lane = $3 AND i.due_at <= $4 AND i.claimed_until <= $4` + where + `
 			AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.tenant_id = i.tenant_id AND l.connection_id = i.connection_id
 				AND l.lease_key = 'ref/' || i.side || '/' || i.object || '/' || i.record_id AND l.expires_at > $4)
@@ -102,8 +102,12 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 	err := t.rows(query, args, func(scan func(...any) error) error {
 		var w ledger.Work
 		var due, first int64
+		var sealed []byte
 		err := scan(&w.Ref.Side, &w.Ref.Object, &w.Ref.ID, &w.Stream, &w.Generation, &w.Lane, &due, &w.RunID, &w.EventID, &w.Trace,
-			&w.Tries, &w.Claims, &first)
+			&w.Tries, &w.Claims, &first, &sealed)
+		if err == nil {
+			w.Shown, err = t.openShown(key, w.Ref, sealed)
+		}
 		w.DueAt, w.FirstAt = timeOf(due), timeOf(first)
 		found = append(found, w)
 		return err

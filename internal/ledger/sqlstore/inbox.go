@@ -32,7 +32,8 @@ func (s *Store) Enqueue(ctx context.Context, key ledger.Key, changes []ledger.Ch
 // enqueue stores changes in the order of their keys, so that two transactions
 // never wait for each other. An arrival on an old row only ever hastens it:
 // the due time is the earlier one, also while the row is claimed, so that it is
-// due again at once if the worker that has it dies.
+// due again at once if the worker that has it dies. What two arrivals show is kept
+// only if it is the same.
 func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 	sorted := slices.Clone(changes)
 	slices.SortStableFunc(sorted, func(a, b ledger.Change) int {
@@ -46,18 +47,24 @@ func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 		if due == 0 {
 			due = t.now
 		}
+		sealed, print, err := t.sealShown(key, change)
+		if err != nil {
+			return err
+		}
 		if _, err := t.exec(`INSERT INTO inbox (tenant_id, connection_id, side, object, record_id, stream, bucket, generation,
-				lane, due_at, run_id, event_id, trace, tries, claims, first_at, claim_token, claimed_until)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, 0, 0, $13, '', 0)
+				lane, due_at, run_id, event_id, trace, tries, claims, first_at, claim_token, claimed_until, shown, shown_print)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, 0, 0, $13, '', 0, $14, $15)
 			ON CONFLICT (tenant_id, connection_id, side, object, record_id, stream) DO UPDATE SET
 				generation = inbox.generation + 1,
 				lane = CASE WHEN excluded.lane < inbox.lane THEN excluded.lane ELSE inbox.lane END,
 				due_at = CASE WHEN excluded.due_at < inbox.due_at THEN excluded.due_at ELSE inbox.due_at END,
 				run_id = CASE WHEN excluded.run_id <> '' THEN excluded.run_id ELSE inbox.run_id END,
 				event_id = CASE WHEN excluded.event_id <> '' THEN excluded.event_id ELSE inbox.event_id END,
-				trace = CASE WHEN excluded.trace <> '' THEN excluded.trace ELSE inbox.trace END`,
+				trace = CASE WHEN excluded.trace <> '' THEN excluded.trace ELSE inbox.trace END,
+				shown = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown ELSE NULL END,
+				shown_print = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown_print ELSE '' END`,
 			key.Tenant, key.Connection, string(change.Ref.Side), change.Ref.Object, change.Ref.ID, change.Stream,
-			bucketOf(change.Ref), int64(change.Lane), due, change.RunID, change.EventID, change.Trace, t.now); err != nil {
+			bucketOf(change.Ref), int64(change.Lane), due, change.RunID, change.EventID, change.Trace, t.now, sealed, print); err != nil {
 			return err
 		}
 	}
