@@ -22,7 +22,7 @@ func layers() [][]string {
 		{"internal/mapping", "internal/merge", "internal/config", "internal/telemetry"},
 		{"internal/integration"},
 		{"internal/ledger", "internal/connector", "internal/sandbox", "internal/devserver"},
-		{"internal/engine"},
+		{"internal/engine", "internal/scenario"},
 		{"activities"},
 		{"workflows"},
 		{"internal/control"},
