@@ -88,6 +88,7 @@ func New(o Options) http.Handler {
 	handle("PATCH switches", s.setSwitches)
 	handle("GET log", s.log)
 	handle("GET writes", s.writes)
+	handle("GET versions/{object}", s.versions)
 	handle("POST log/reset", s.resetLog)
 	handle("POST reset", s.reset)
 	handle("GET health", func(*http.Request) (any, error) { return map[string]bool{"ok": true}, nil })

@@ -29,6 +29,16 @@ func (s *server) records(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// versions are never null in JSON, so that a client need not tell apart.
+func (s *server) versions(r *http.Request) (any, error) {
+	t, err := s.table(r)
+	if err != nil {
+		return nil, err
+	}
+	since, _ := strconv.ParseInt(r.URL.Query().Get("since"), 10, 64)
+	return append([]wire.Version{}, t.Versions(since)...), nil
+}
+
 func (s *server) record(r *http.Request) (any, error) {
 	t, err := s.table(r)
 	if err != nil {

@@ -133,6 +133,12 @@ func (c *Client) AllRecords(ctx context.Context, object string) ([]wire.Record, 
 	return get[[]wire.Record](ctx, c, http.MethodGet, at(object, "")+"?deleted=true", nil)
 }
 
+// Versions gives every state that the records of an object went through, behind a
+// sequence number (0 for all), oldest first; the switch KeepVersions must be on.
+func (c *Client) Versions(ctx context.Context, object string, since int64) ([]wire.Version, error) {
+	return get[[]wire.Version](ctx, c, http.MethodGet, "versions/"+url.PathEscape(object)+"?since="+strconv.FormatInt(since, 10), nil)
+}
+
 // Seed adds many records without webhooks and gives their ids.
 func (c *Client) Seed(ctx context.Context, s wire.Seed) ([]string, error) {
 	var out wire.Seeded

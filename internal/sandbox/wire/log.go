@@ -23,6 +23,16 @@ type Call struct {
 	Fault string `json:"fault,omitempty"`
 }
 
+// Version is one state that a record went through, kept while the switch
+// KeepVersions is on. Seq counts them over all records of an object in the
+// order in which they were made; At is the true time, whatever the server's
+// clock says and however coarse it is. Who made it stands in UpdatedBy.
+type Version struct {
+	Seq int64     `json:"seq"`
+	At  time.Time `json:"at"`
+	Record
+}
+
 // WriteCount says how often an actor wrote a record. Op is create, update,
 // delete or merge. Calls counts requests that were accepted; Effects those
 // that changed something.

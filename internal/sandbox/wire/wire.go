@@ -105,6 +105,8 @@ type Switches struct {
 	NoopBumps bool `json:"noop_bumps"`
 	// TokenTTLMS is the life of an access token.
 	TokenTTLMS int `json:"token_ttl_ms"`
+	// KeepVersions remembers every state of every record from now on; it takes memory.
+	KeepVersions bool `json:"keep_versions"`
 }
 
 // Limits is the rate limit per client: Requests per window; 0 turns it off

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // ErrNotFound says that there is no live record with that id.
@@ -37,6 +39,7 @@ type Table struct {
 	all     map[string]*Record
 	unique  index
 	search  index
+	kept    []wire.Version
 	updated order
 	created order
 	deleted order
@@ -53,6 +56,7 @@ func newTable(w *World, s *Schema) *Table {
 
 func (t *Table) clear() {
 	t.all = map[string]*Record{}
+	t.kept = nil
 	t.unique, t.search = index{}, index{}
 	t.updated = order{cmp: byTime(updatedAt)}
 	t.created = order{cmp: byTime(createdAt)}
@@ -95,6 +99,14 @@ func (t *Table) Raw(id string) *Record {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.all[id]
+}
+
+// Versions gives what was kept of all records while the switch KeepVersions was
+// on, behind a sequence number, oldest first.
+func (t *Table) Versions(since int64) []wire.Version {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Clone(t.kept[min(max(since, 0), int64(len(t.kept))):])
 }
 
 // Create adds a record. With an id given, the id must be free. Errors: *DuplicateError.
@@ -170,6 +182,9 @@ func (t *Table) checkUnique(r *Record, silent bool) error {
 func (t *Table) publish(before, after *Record) {
 	sw, now := t.w.Switches(), t.w.now()
 	t.all[after.ID] = after
+	if sw.KeepVersions {
+		t.kept = append(t.kept, wire.Version{Seq: int64(len(t.kept)) + 1, At: now, Record: after.Wire()})
+	}
 	t.unique.swap(t.Schema.uniqueKeys, before, after)
 	t.listLag.push(now, ms(sw.VisibleLateMS), before, after)
 	t.findLag.push(now, ms(sw.SearchLagMS), before, after)
