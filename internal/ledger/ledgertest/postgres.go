@@ -3,7 +3,6 @@ package ledgertest
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -27,39 +26,7 @@ func StartPostgres(t testing.TB) string {
 	if dsn := os.Getenv("ACCORD_TEST_POSTGRES"); dsn != "" {
 		return dsn
 	}
-	server, initdb := findPostgres()
-	if server == "" {
-		t.Skip("no Postgres here: set ACCORD_TEST_POSTGRES to a server's address, or install the postgresql package")
-	}
-	folder, err := os.MkdirTemp("", "accord-postgres-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(folder) }) // a temporary folder, nothing rests on it
-	attributes, err := unprivileged(folder)
-	if err != nil {
-		t.Skipf("Postgres does not run as root and there is no other user to run it as: %v", err)
-	}
-	data := filepath.Join(folder, "data")
-	setup := exec.CommandContext(t.Context(), initdb, "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
-	setup.Dir, setup.SysProcAttr = folder, attributes
-	output, err := setup.CombinedOutput()
-	require.NoError(t, err, "initdb: %s", output)
-	port := freePort(t)
-	// It outlives the test that started it, up to its clean-up.
-	run := exec.CommandContext(context.WithoutCancel(t.Context()), server, "-D", data, "-h", "127.0.0.1", "-p", fmt.Sprint(port), "-k", folder,
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
-	run.Dir, run.SysProcAttr = folder, attributes
-	log, err := os.Create(filepath.Join(folder, "log"))
-	require.NoError(t, err)
-	run.Stdout, run.Stderr = log, log
-	require.NoError(t, run.Start())
-	t.Cleanup(func() {
-		_ = run.Process.Signal(os.Interrupt) // fast shutdown; if it is gone already, fine
-		_ = run.Wait()                       // an interrupted server may say so
-		_ = log.Close()
-	})
-	dsn := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
-	require.Eventually(t, func() bool { return answers(dsn) }, 30*time.Second, 100*time.Millisecond, "Postgres does not come up")
-	return dsn
+	return startServer(t, "-c", "synchronous_commit=off").dsn
 }
 
 // NewPostgresDatabase makes an empty database on a server and returns its
