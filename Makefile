@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first build compiles the embedded Temporal server: several silent minutes.
 .DEFAULT_GOAL := help
-.PHONY: help build test race soak chaos lint verify demo dev e2e record fmt generate ci
+.PHONY: help build test bench race soak chaos lint verify demo dev e2e record fmt generate ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ chaos: ## let everything go wrong at once, over real processes
 
 soak: ## play new random histories against the engine: make soak CHECKS=2000
 	ACCORD_EXPLORE=1 go test ./internal/engine -run Contract -count=1 -timeout 0 -rapid.checks=$(or $(CHECKS),1000)
+
+bench: ## measure what Accord costs (an hour; QUICK=1: minutes; PARTS=calls,plan: some)
+	go run ./bench $(if $(QUICK),-quick,-out bench/results -doc docs/performance.md) $(if $(PARTS),-parts $(PARTS))
 
 race: ## run the tests under the race detector, without the embedded Temporal server
 	.ci/run race

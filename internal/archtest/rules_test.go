@@ -28,7 +28,7 @@ func layers() [][]string {
 		{"internal/control"},
 		{"api", "internal/cli", "internal/demo"},
 		{"internal/app"},
-		{"cmd", "worker", "starter", "e2e"},
+		{"cmd", "worker", "starter", "e2e", "bench"},
 	}
 }
 
@@ -59,7 +59,7 @@ func restrictions() []restriction {
 		},
 		{
 			libraries: []string{"go.temporal.io/sdk", "go.temporal.io/api"},
-			allowed:   []string{"workflows", "activities", "internal/control", "internal/devserver", "internal/app", "internal/telemetry", "e2e"},
+			allowed:   []string{"workflows", "activities", "internal/control", "internal/devserver", "internal/app", "internal/telemetry", "e2e", "bench"},
 			why:       "everything else asks internal/control",
 		},
 		{
