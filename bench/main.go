@@ -46,12 +46,13 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"calls", "API calls per change, by kind", measureCalls},
+		{"backfill", "first loads against a plain HTTP loop", measureBackfill},
 	}
 }
 
 // tools are the programs that bench starts itself as, in processes of their own.
 func tools() map[string]func(context.Context, []string) error {
-	return map[string]func(context.Context, []string) error{}
+	return map[string]func(context.Context, []string) error{"plain": runPlain}
 }
 
 func main() {
