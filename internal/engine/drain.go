@@ -51,7 +51,6 @@ const (
 	defaultStay     = 20 * time.Second
 	maxReported     = 200
 	claimLook       = 50 * time.Millisecond
-	poisonClaims    = 5
 	defaultInFlight = 8
 )
 
@@ -264,8 +263,8 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 		e.dropUnknown(ctx, in, row, log)
 		return nil
 	}
-	if row.Claims-row.Tries > poisonClaims {
-		log.WithField("claims", row.Claims).Error("this record was claimed many times and never finished: it may kill workers")
+	if row.Crashes >= ledger.PoisonClaims {
+		log.WithField("crashes", row.Crashes).Error("the workers that had this record died again and again: it may kill them; it is tried ever more rarely")
 	}
 	p = e.newPass(ctx, in, stream, row, claimedAt, workflowID)
 	defer func() {

@@ -71,6 +71,7 @@ func (p *pass) notUnderWay(ctx context.Context, origin record.Ref) error {
 		}
 		change := ledger.Change{
 			Stream: p.work.Stream, Ref: origin, Lane: p.work.Lane, Trace: p.work.Trace, DueAt: p.engine.options.Now().Add(settlePause / 4),
+			Patient: true,
 		}
 		if err := p.commit(ctx, ledger.Commit{Enqueue: []ledger.Change{change}}); err != nil {
 			return err
@@ -203,7 +204,7 @@ func (p *pass) taken(ctx context.Context, source view, other view, link ledger.L
 	if ok && found.match == source.match {
 		return p.ambiguous(source.record.Ref, holder, other.record.Ref)
 	}
-	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace}
+	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, Patient: true}
 	if err := p.commit(ctx, ledger.Commit{Enqueue: []ledger.Change{change}}); err != nil {
 		return err
 	}

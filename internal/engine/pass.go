@@ -117,7 +117,15 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 	callCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	err := do(callCtx, p.in.Connector(side))
-	p.engine.sides.observeOf(ctx, p.key(), side, p.subject(), err)
+	p.engine.sides.observeOf(ctx, p.key(), side, p.subject(), err, func(ctx context.Context) error { return p.probe(ctx, side) })
+	return err
+}
+
+// probe asks a side for the shortest listing of the stream, within the lease.
+func (p *pass) probe(ctx context.Context, side record.Side) error {
+	probeCtx, cancel := context.WithDeadline(ctx, p.heldUntil())
+	defer cancel()
+	_, err := p.in.Connector(side).List(probeCtx, connector.ListRequest{Object: p.stream.object(side), Limit: 1})
 	return err
 }
 

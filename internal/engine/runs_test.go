@@ -229,22 +229,6 @@ func TestOneSickRecordDoesNotStopItsSide(t *testing.T) {
 	require.Equal(t, "X", text(b.get(record.Right, contact), "company_name"), "a healthy record does not wait for a sick one")
 }
 
-func TestManyFailingRecordsPauseTheirSide(t *testing.T) {
-	b := start(t, setup{})
-	leads := make([]string, 5)
-	for n := range leads {
-		leads[n], _ = b.pair(fmt.Sprintf("u%d@x.com", n))
-	}
-	for _, lead := range leads {
-		b.zBreak(lead)
-		b.hint(record.Left, lead)
-	}
-	b.drain()
-	state, err := b.store.SideState(b.ctx, b.key, record.Left)
-	require.NoError(t, err)
-	require.True(t, state.BrokenUntil.After(b.clock.now()))
-}
-
 func TestAPauseHoldsForTheNextClaim(t *testing.T) {
 	b := start(t, setup{})
 	b.zReopen(func(in *engine.Installed) { in.Concurrency = 1 })

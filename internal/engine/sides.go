@@ -14,7 +14,8 @@ import (
 
 // The circuit breaker of a side: after breakerFailures failures in a row nobody
 // calls it for a pause that doubles up to breakerMax. One record that fails time
-// and again counts once: it is the record that is sick, not the side.
+// and again counts once: it is the record that is sick, not the side. So are
+// several, as long as the side answers when it is asked for something else.
 const (
 	breakerFailures = 5
 	breakerFirst    = time.Second
@@ -102,7 +103,7 @@ func (s *sides) skew(key ledger.Key, side record.Side) time.Duration {
 
 // observe takes the outcome of a call that is about the whole side, as a listing.
 func (s *sides) observe(ctx context.Context, key ledger.Key, side record.Side, err error) {
-	s.observeOf(ctx, key, side, "", err)
+	s.observeOf(ctx, key, side, "", err, nil)
 }
 
 // count takes a failure into the row, unless it tells nothing new of the side.
@@ -127,13 +128,32 @@ func aboutSide(err error) bool {
 
 // observeOf counts failures in a row, opens the breaker, and closes it again. It
 // writes to the ledger only when something changes. subject names the record
-// that the call was about; empty: the whole side.
-func (s *sides) observeOf(ctx context.Context, key ledger.Key, side record.Side, subject string, err error) {
-	copied := s.copyOf(key, side)
-	now := s.options.Now()
+// that the call was about; empty: the whole side. probe asks the side for
+// something else, before the failures of several records are taken for its own;
+// nil: there is nothing else to ask.
+func (s *sides) observeOf(ctx context.Context, key ledger.Key, side record.Side, subject string, err error, probe func(context.Context) error) {
 	failed := fault.Is(err, fault.Transient, fault.Auth) && ctx.Err() == nil
+	before, after, news := s.tally(key, side, subject, err, failed)
+	if !news || failed && after < breakerFailures {
+		return
+	}
+	if failed && subject != "" && !aboutSide(err) && probe != nil && probe(ctx) == nil {
+		// The records are sick, not the side.
+		s.heal(key, side)
+		if before < breakerFailures {
+			return
+		}
+		failed, after = false, 0
+	}
+	s.store(ctx, key, side, err, before, after, failed)
+}
+
+// tally takes the outcome of a call into this worker's count.
+func (s *sides) tally(key ledger.Key, side record.Side, subject string, err error, failed bool) (before, after int, news bool) {
+	copied := s.copyOf(key, side)
 	s.mu.Lock()
-	before := copied.failures
+	defer s.mu.Unlock()
+	before = copied.failures
 	switch {
 	case failed:
 		copied.count(subject, err)
@@ -141,13 +161,21 @@ func (s *sides) observeOf(ctx context.Context, key ledger.Key, side record.Side,
 		copied.failures = 0
 		clear(copied.failing)
 	}
-	after := copied.failures
-	stale := now.Sub(copied.state.LastOKAt) > time.Minute
-	s.mu.Unlock()
-	news := after != before || err == nil && stale
-	if !news || failed && after < breakerFailures {
-		return
-	}
+	stale := s.options.Now().Sub(copied.state.LastOKAt) > time.Minute
+	return before, copied.failures, copied.failures != before || err == nil && stale
+}
+
+// heal forgets failures in a row; the records that are known to be sick stay so.
+func (s *sides) heal(key ledger.Key, side record.Side) {
+	copied := s.copyOf(key, side)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	copied.failures = 0
+}
+
+// store tells all workers what became of a side.
+func (s *sides) store(ctx context.Context, key ledger.Key, side record.Side, err error, before, after int, failed bool) {
+	now := s.options.Now()
 	pause := min(breakerMax, breakerFirst<<min(max(after-breakerFailures, 0), 5))
 	state, storeErr := s.options.Store.UpdateSideState(context.WithoutCancel(ctx), key, side, func(state *ledger.SideState) {
 		state.Failures = after
@@ -161,6 +189,7 @@ func (s *sides) observeOf(ctx context.Context, key ledger.Key, side record.Side,
 		s.options.Log.WithError(storeErr).WithField("connection", key.String()).Warn("the state of a side could not be stored")
 		return
 	}
+	copied := s.copyOf(key, side)
 	s.mu.Lock()
 	copied.state, copied.readAt = state, now
 	s.mu.Unlock()

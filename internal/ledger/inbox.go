@@ -25,6 +25,9 @@ type Change struct {
 	Lane  Lane
 	// RunID is the run that found it, if any; EventID the event.
 	RunID, EventID string
+	// Patient: a row of this ref whose try failed keeps its back-off, and this
+	// change adds nothing to it.
+	Patient bool
 	// Trace is the W3C traceparent of the call that brought it.
 	Trace string
 	// Shown is the record as the listing or the event showed it, if it did: its
@@ -41,13 +44,19 @@ type Work struct {
 	// Generation grows with every arrival of the same ref; done means delete
 	// where the generation is still this one.
 	Generation int64
-	// Tries counts failed tries; Claims counts all claims, crashes included.
-	Tries, Claims int
+	// Tries counts failed tries; Claims counts all claims, crashes included;
+	// Crashes those in a row, up to this one, that ended without a word.
+	Tries, Claims, Crashes int
 	// FirstAt is when the row came into being.
 	FirstAt time.Time
 	// Lease is the right to work on the record (and its counterpart if linked).
 	Lease Lease
 }
+
+// PoisonClaims is after how many claims in a row that ended without a word a row
+// is taken for one that kills its workers: it is put off between two claims, ever
+// longer, so that others are served meanwhile.
+const PoisonClaims = 5
 
 // Lease is the right to work on some keys until Expires. The token is unique to
 // one acquisition and never used again: a commit is refused as soon as any of

@@ -149,8 +149,6 @@ type Conflicts interface {
 	DecideConflict(ctx context.Context, key Key, id string, decision Decision, left, right any) error
 	// MarkConflictStarted records that its workflow runs.
 	MarkConflictStarted(ctx context.Context, key Key, id, workflowID string) error
-	// UnstartedConflicts lists open conflicts without a workflow, and those past their deadline.
-	UnstartedConflicts(ctx context.Context, key Key, limit int) ([]Conflict, error)
 	// ConflictsDue lists open conflicts of any connection past their deadline,
 	// or whose workflow was never started.
 	ConflictsDue(ctx context.Context, limit int) ([]KeyedConflict, error)

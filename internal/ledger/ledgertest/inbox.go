@@ -24,6 +24,8 @@ func inboxTests() []test {
 		{"claims by run", inboxRun},
 		{"what a change shows", inboxShown},
 		{"the work of a dead worker is taken over", inboxCrash},
+		{"a row that kills workers is put off", inboxPoison},
+		{"a patient change waits for the back-off", inboxPatient},
 		{"a claim holds the counterpart", inboxCounterpart},
 		{"held leases are passed over", inboxPassedOver},
 		{"two stores compete and share nothing", inboxCompete},

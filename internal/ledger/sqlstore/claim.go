@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -90,7 +91,7 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 		where += fmt.Sprintf(" AND i.bucket %% %d = %d", request.Shards, request.Shard)
 	}
 	query := `SELECT i.side, i.object, i.record_id, i.stream, i.generation, i.lane, i.due_at, i.run_id, i.event_id, i.trace,
-			i.tries, i.claims, i.first_at, i.shown
+			i.tries, i.claims, i.crashes, i.claim_token, i.first_at, i.shown
 		FROM inbox i WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.lane = $3 AND i.due_at <= $4 AND i.claimed_until <= $4` + where + `
 			AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.tenant_id = i.tenant_id AND l.connection_id = i.connection_id
 				AND l.lease_key = 'ref/' || i.side || '/' || i.object || '/' || i.record_id AND l.expires_at > $4)
@@ -103,8 +104,12 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 		var w ledger.Work
 		var due, first int64
 		var sealed []byte
+		var unended string
 		err := scan(&w.Ref.Side, &w.Ref.Object, &w.Ref.ID, &w.Stream, &w.Generation, &w.Lane, &due, &w.RunID, &w.EventID, &w.Trace,
-			&w.Tries, &w.Claims, &first, &sealed)
+			&w.Tries, &w.Claims, &w.Crashes, &unended, &first, &sealed)
+		if unended != "" {
+			w.Crashes++
+		}
 		if err == nil {
 			w.Shown, err = t.openShown(key, w.Ref, sealed)
 		}
@@ -146,6 +151,9 @@ func (t *txn) counterpartKeys(key ledger.Key, candidates []ledger.Work) (map[rec
 // claimOne takes the leases of one row and marks it claimed; false when a lease
 // is held, in which case nothing stays taken.
 func (t *txn) claimOne(key ledger.Key, work *ledger.Work, others []string, request ledger.ClaimRequest) (bool, error) {
+	if put, err := t.isolate(key, *work); put || err != nil {
+		return false, err
+	}
 	token, err := t.s.newID()
 	if err != nil {
 		return false, err
@@ -161,12 +169,34 @@ func (t *txn) claimOne(key ledger.Key, work *ledger.Work, others []string, reque
 			return false, err
 		}
 	}
-	if _, err := t.exec(`UPDATE inbox SET claims = claims + 1, claim_token = $1, claimed_until = $2
-		WHERE tenant_id = $3 AND connection_id = $4 AND side = $5 AND object = $6 AND record_id = $7 AND stream = $8`,
-		token, expires, key.Tenant, key.Connection, string(work.Ref.Side), work.Ref.Object, work.Ref.ID, work.Stream); err != nil {
+	if _, err := t.exec(`UPDATE inbox SET claims = claims + 1, crashes = $1, claim_token = $2, claimed_until = $3
+		WHERE tenant_id = $4 AND connection_id = $5 AND side = $6 AND object = $7 AND record_id = $8 AND stream = $9`,
+		work.Crashes, token, expires, key.Tenant, key.Connection, string(work.Ref.Side), work.Ref.Object, work.Ref.ID, work.Stream); err != nil {
 		return false, err
 	}
 	work.Claims++
 	work.Lease = ledger.Lease{Token: token, Keys: keys, Expires: timeOf(expires)}
 	return true, nil
+}
+
+// poisonFirst and poisonMost are the pauses of a row that may kill its workers:
+// doubling from the one to the other.
+const (
+	poisonFirst = 10 * time.Second
+	poisonMost  = 10 * time.Minute
+)
+
+// isolate puts a row off whose claims ended without a word time and again, once
+// after each, so that workers live and others are served between two tries. Rows
+// that only died with it come back at another time. It reports whether it did.
+func (t *txn) isolate(key ledger.Key, work ledger.Work) (bool, error) {
+	if work.Crashes < ledger.PoisonClaims {
+		return false, nil
+	}
+	pause := min(poisonMost, poisonFirst<<min(work.Crashes-ledger.PoisonClaims, 10))
+	pause += pause * time.Duration(bucketOf(work.Ref)) / buckets
+	put, err := t.exec(`UPDATE inbox SET claim_token = '', claimed_until = 0, crashes = $8, due_at = $9
+		WHERE tenant_id = $1 AND connection_id = $2 AND side = $3 AND object = $4 AND record_id = $5 AND stream = $6 AND claim_token <> $7`,
+		key.Tenant, key.Connection, string(work.Ref.Side), work.Ref.Object, work.Ref.ID, work.Stream, "", work.Crashes, t.now+pause.Microseconds())
+	return put > 0, err
 }

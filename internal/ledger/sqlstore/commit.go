@@ -76,7 +76,7 @@ func (t *txn) endDone(key ledger.Key, work ledger.Work) error {
 	if err != nil || gone > 0 {
 		return err
 	}
-	_, err = t.exec(`UPDATE inbox SET claim_token = '', claimed_until = 0, tries = 0, claims = 0, first_at = $8,
+	_, err = t.exec(`UPDATE inbox SET claim_token = '', claimed_until = 0, tries = 0, claims = 0, crashes = 0, first_at = $8,
 		due_at = CASE WHEN due_at < $8 THEN due_at ELSE $8 END`+whereWork, workArgs(key, work, t.now)...)
 	return err
 }
@@ -89,7 +89,7 @@ func (t *txn) endRetry(key ledger.Key, work ledger.Work, commit ledger.Commit) e
 	if due == 0 {
 		due = t.now
 	}
-	query := `UPDATE inbox SET claim_token = '', claimed_until = 0, tries = tries + $8,
+	query := `UPDATE inbox SET claim_token = '', claimed_until = 0, crashes = 0, tries = tries + $8,
 		due_at = CASE WHEN generation = $9 OR CAST($10 AS BIGINT) < CAST($11 AS BIGINT) THEN $10 ELSE $11 END`
 	args := workArgs(key, work, flag(commit.CountTry), work.Generation, due, t.now)
 	if commit.CountTry {

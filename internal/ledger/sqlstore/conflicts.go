@@ -204,25 +204,12 @@ func (s *Store) MarkConflictStarted(ctx context.Context, key ledger.Key, id, wor
 	})
 }
 
-const conflictWaits = `state = 'open' AND (started = 0 OR (deadline > 0 AND deadline <= `
-
-// UnstartedConflicts implements ledger.Conflicts, oldest first.
-func (s *Store) UnstartedConflicts(ctx context.Context, key ledger.Key, limit int) ([]ledger.Conflict, error) {
-	var items []ledger.Conflict
-	err := s.read(ctx, func(t *txn) error {
-		var err error
-		items, err = t.selectConflicts(key, conflictWaits+"$3)) ORDER BY opened_at, id LIMIT $4", t.now, limit)
-		return err
-	})
-	return items, err
-}
-
 // ConflictsDue implements ledger.Conflicts, oldest first.
 func (s *Store) ConflictsDue(ctx context.Context, limit int) ([]ledger.KeyedConflict, error) {
 	var items []ledger.KeyedConflict
 	err := s.read(ctx, func(t *txn) error {
 		var err error
-		items, err = t.selectKeyedConflicts(conflictWaits+"$1)) ORDER BY opened_at, id LIMIT $2", t.now, limit)
+		items, err = t.selectKeyedConflicts(`state = 'open' AND (started = 0 OR (deadline > 0 AND deadline <= $1)) ORDER BY opened_at, id LIMIT $2`, t.now, limit)
 		return err
 	})
 	return items, err

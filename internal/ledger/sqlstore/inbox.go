@@ -32,7 +32,8 @@ func (s *Store) Enqueue(ctx context.Context, key ledger.Key, changes []ledger.Ch
 // enqueue stores changes in the order of their keys, so that two transactions
 // never wait for each other. An arrival on an old row only ever hastens it:
 // the due time is the earlier one, also while the row is claimed, so that it is
-// due again at once if the worker that has it dies. What two arrivals show is kept
+// due again at once if the worker that has it dies; not so one that may kill its
+// workers. What two arrivals show is kept
 // only if it is the same.
 func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 	sorted := slices.Clone(changes)
@@ -57,14 +58,16 @@ func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 			ON CONFLICT (tenant_id, connection_id, side, object, record_id, stream) DO UPDATE SET
 				generation = inbox.generation + 1,
 				lane = CASE WHEN excluded.lane < inbox.lane THEN excluded.lane ELSE inbox.lane END,
-				due_at = CASE WHEN excluded.due_at < inbox.due_at THEN excluded.due_at ELSE inbox.due_at END,
+				due_at = CASE WHEN excluded.due_at < inbox.due_at AND inbox.crashes < `+itoa(ledger.PoisonClaims)+` THEN excluded.due_at ELSE inbox.due_at END,
 				run_id = CASE WHEN excluded.run_id <> '' THEN excluded.run_id ELSE inbox.run_id END,
 				event_id = CASE WHEN excluded.event_id <> '' THEN excluded.event_id ELSE inbox.event_id END,
 				trace = CASE WHEN excluded.trace <> '' THEN excluded.trace ELSE inbox.trace END,
 				shown = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown ELSE NULL END,
-				shown_print = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown_print ELSE '' END`,
+				shown_print = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown_print ELSE '' END
+			WHERE CAST($16 AS BIGINT) = 0 OR inbox.tries = 0`,
 			key.Tenant, key.Connection, string(change.Ref.Side), change.Ref.Object, change.Ref.ID, change.Stream,
-			bucketOf(change.Ref), int64(change.Lane), due, change.RunID, change.EventID, change.Trace, t.now, sealed, print); err != nil {
+			bucketOf(change.Ref), int64(change.Lane), due, change.RunID, change.EventID, change.Trace, t.now, sealed, print,
+			flag(change.Patient)); err != nil {
 			return err
 		}
 	}
