@@ -52,6 +52,7 @@ func Switches() wire.Switches {
 	return wire.Switches{
 		Unique: true, ExistingID: true, Versions: true, IdempotencyKeys: true,
 		UpdatedAfter: wire.FilterSupported, CustomFields: wire.PatchMerge, Tags: wire.PatchReplace,
+		FilterBound: wire.BoundInclusive, MergedIDs: wire.MergedSurvivor, Alter: true,
 		GranularityMS: 1, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope, TokenTTLMS: 30 * 60 * 1000,
 	}
 }
@@ -77,7 +78,7 @@ func New(o Options) *Server {
 		EmptyList: func(*http.Request) any { return map[string]any{"items": []any{}, "next_cursor": nil} },
 		Free:      func(path string) bool { return strings.Contains(path, "/oauth/") },
 	})
-	s.front.Admin(admin.New(admin.Options{World: s.World, Hooks: s.Hooks, Auth: s.auth, Faults: s.front.Faults, Limits: s.front.Limits, Template: template, Merge: true, OnReset: s.keys.reset}))
+	s.front.Admin(admin.New(admin.Options{World: s.World, Hooks: s.Hooks, Auth: s.auth, Faults: s.front.Faults, Limits: s.front.Limits, Template: template, Forge: s.forge, OnReset: s.keys.reset}))
 	s.routes()
 	return s
 }
@@ -164,7 +165,8 @@ func badRequest(message string) front.Response {
 	return failure(http.StatusBadRequest, "request", "invalid_request", message)
 }
 
-func problem(status int, message string) any {
+func problem(p front.Problem) any {
+	status, message := p.Status, p.Message
 	typ := "server"
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -182,7 +184,18 @@ func problem(status int, message string) any {
 	case status < 500:
 		typ = "request"
 	}
-	return failure(status, typ, strings.ToLower(strings.ReplaceAll(http.StatusText(status), " ", "_")), message).Body
+	code := strings.ToLower(strings.ReplaceAll(http.StatusText(status), " ", "_"))
+	body := map[string]any{"type": typ, "code": code, "message": message}
+	if status == http.StatusConflict {
+		body["code"] = "duplicate"
+	}
+	if p.ExistingID != "" {
+		body["existing_id"] = p.ExistingID
+	}
+	if p.Field != "" {
+		body["fields"] = map[string][]string{p.Field: {message}}
+	}
+	return map[string]any{"error": body}
 }
 
 func invalid(problems []world.Problem) front.Response {
@@ -209,6 +222,7 @@ func (s *Server) token(r *front.Request) front.Response {
 	if err != nil {
 		return oauthError(&auth.Error{Status: 400, Code: "invalid_request", Description: "the body is no form"})
 	}
+	r.Call.Actor = "app:" + p["client_id"]
 	a, oerr := s.auth.Grant(p)
 	if oerr != nil {
 		return oauthError(oerr)

@@ -137,6 +137,8 @@ func (s *Server) list(t *world.Table) handler {
 			from = time.Time{}
 		case sw.UpdatedAfter == wire.FilterRejected && !from.IsZero():
 			return badRequest("updated_since is not a parameter of this listing")
+		case sw.FilterBound == wire.BoundExclusive && !from.IsZero():
+			from = from.Add(time.Nanosecond)
 		}
 		recs, total := t.List(world.Query{Sort: world.ByUpdated, UpdatedFrom: from, After: after, Limit: limit})
 		body := map[string]any{"items": s.renderAll(recs), "next_cursor": nil}

@@ -5,13 +5,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/accord-sync/accord/internal/sandbox/front"
 	"github.com/accord-sync/accord/internal/sandbox/hooks"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 	"github.com/accord-sync/accord/internal/sandbox/world"
 )
 
@@ -35,8 +39,24 @@ func (s *Server) publish(c world.Change) {
 	})
 }
 
+// forge makes up an event.
+func (s *Server) forge(f wire.Forge) (hooks.Event, error) {
+	noun, _, _ := strings.Cut(f.Event, ".")
+	for object, name := range nouns() {
+		if name != noun || !knownEvent(f.Event) {
+			continue
+		}
+		at, id := s.World.Now(), "ev_"+rand.Text()
+		data := map[string]any{"event_id": id, "event": f.Event, "object": object, "id": f.ID, "version": 999, "changes": []string{},
+			"actor": "user:forger", "occurred_at": at.UnixMilli()}
+		maps.Copy(data, f.Data)
+		return hooks.Event{ID: id, Name: f.Event, Record: f.ID, At: at, Data: data}, nil
+	}
+	return hooks.Event{}, fmt.Errorf("there is no event %q", f.Event)
+}
+
 // encode makes a batch and signs "<t>.<body>" with each secret in use.
-func (s *Server) encode(h hooks.Hook, events []hooks.Event) ([]byte, http.Header, error) {
+func (s *Server) encode(h hooks.Hook, events []hooks.Event, shift time.Duration) ([]byte, http.Header, error) {
 	batch := make([]any, 0, len(events))
 	for _, e := range events {
 		batch = append(batch, e.Data)
@@ -45,7 +65,7 @@ func (s *Server) encode(h hooks.Hook, events []hooks.Event) ([]byte, http.Header
 	if err != nil {
 		return nil, nil, err
 	}
-	t := strconv.FormatInt(s.World.Now().Unix(), 10)
+	t := strconv.FormatInt(s.World.Now().Add(shift).Unix(), 10)
 	value := "t=" + t
 	for _, secret := range []string{h.Secret, h.OldSecret} {
 		if secret == "" {

@@ -21,7 +21,7 @@ import (
 // maxBody bounds an admin request, in bytes; seeds can be large.
 const maxBody = 64 << 20
 
-// Options make the admin API of one server. All but Merge and OnReset are required.
+// Options make the admin API of one server. All but Complete and OnReset are required.
 type Options struct {
 	World  *world.World
 	Hooks  *hooks.Queue
@@ -30,8 +30,10 @@ type Options struct {
 	Limits *front.Limiter
 	// Template gives the default seed of an object.
 	Template func(object string) map[string]any
-	// Merge allows merging records.
-	Merge bool
+	// Forge makes up an event; errors say that there is no such event.
+	Forge func(f wire.Forge) (hooks.Event, error)
+	// Complete makes whole what a user gave in part, in place.
+	Complete func(object string, fields map[string]any)
 	// OnReset is called after a reset.
 	OnReset func()
 }
@@ -71,6 +73,8 @@ func New(o Options) http.Handler {
 	handle("POST webhooks/drop", s.drop)
 	handle("POST webhooks/repeat", s.repeat)
 	handle("POST webhooks/retry", s.retry)
+	handle("POST webhooks/spoil", s.spoil)
+	handle("POST webhooks/forge", s.forge)
 	handle("GET limits", func(*http.Request) (any, error) { return s.Limits.Get(), nil })
 	handle("PUT limits", s.setLimits)
 	handle("GET faults", func(*http.Request) (any, error) { return s.Faults.List(), nil })
@@ -83,7 +87,14 @@ func New(o Options) http.Handler {
 	handle("GET rejections", func(*http.Request) (any, error) { return s.World.Rejections(), nil })
 	handle("POST rejections", s.reject)
 	handle("DELETE rejections", s.clearRejections)
+	handle("GET alterations", func(*http.Request) (any, error) { return s.World.Alterations(), nil })
+	handle("POST alterations", s.alter)
+	handle("DELETE alterations", s.clearAlterations)
+	handle("GET unique", s.unique)
+	handle("PUT unique", s.setUnique)
 	handle("POST races", s.race)
+	handle("GET clock", func(*http.Request) (any, error) { return s.World.Clock(), nil })
+	handle("PUT clock", s.setClock)
 	handle("GET switches", func(*http.Request) (any, error) { return s.World.Switches(), nil })
 	handle("PATCH switches", s.setSwitches)
 	handle("GET log", s.log)
@@ -197,6 +208,32 @@ func (s *server) repeat(r *http.Request) (any, error) {
 	return nil, nil
 }
 
+func (s *server) spoil(r *http.Request) (any, error) {
+	var in wire.Spoil
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if err := s.Hooks.Spoil(in); err != nil {
+		return nil, bad("%v", err)
+	}
+	return nil, nil
+}
+
+func (s *server) forge(r *http.Request) (any, error) {
+	var in wire.Forge
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if in.ID == "" {
+		return nil, bad("id is missing: which record the event is about")
+	}
+	e, err := s.Forge(in)
+	if err != nil {
+		return nil, bad("%v", err)
+	}
+	return map[string]int{"sent": s.Hooks.Forge(e, in.Signed)}, nil
+}
+
 func (s *server) retry(*http.Request) (any, error) {
 	s.Hooks.RetryNow()
 	return nil, nil
@@ -223,6 +260,12 @@ func (s *server) addFault(r *http.Request) (any, error) {
 	var in wire.Fault
 	if err := read(r, &in); err != nil {
 		return nil, err
+	}
+	if in.Edit != nil {
+		s.complete(in.Edit.Object, in.Edit.Fields)
+		if err := s.World.CheckAct(*in.Edit); err != nil {
+			return nil, bad("%v", err)
+		}
 	}
 	id, err := s.Faults.Add(in)
 	if err != nil {
@@ -262,8 +305,9 @@ func (s *server) rotateClient(r *http.Request) (any, error) {
 func (s *server) log(r *http.Request) (any, error) {
 	v := r.URL.Query()
 	since, _ := strconv.ParseInt(v.Get("since"), 10, 64)
+	everybody := v.Get("all") == "true" || v.Get("actor") == wire.ActorAdmin || strings.HasPrefix(v.Get("actor"), "user:")
 	return s.World.Log.Calls(since, func(c *wire.Call) bool {
-		return meets(v.Get("actor"), c.Actor) && meets(v.Get("object"), c.Object) && meets(v.Get("id"), c.ID) &&
+		return (everybody || (c.Actor != wire.ActorAdmin && !strings.HasPrefix(c.Actor, "user:"))) && meets(v.Get("actor"), c.Actor) && meets(v.Get("object"), c.Object) && meets(v.Get("id"), c.ID) &&
 			meets(v.Get("method"), c.Method) && strings.HasPrefix(c.Path, v.Get("path"))
 	}), nil
 }

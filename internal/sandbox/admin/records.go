@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -60,7 +61,21 @@ func (s *server) edited(r *http.Request, creating bool) (*world.Table, wire.Edit
 	if err := read(r, &in); err != nil {
 		return nil, in, err
 	}
+	s.complete(t.Schema.Name, in.Fields)
 	return t, in, s.check(t, in.Fields, creating)
+}
+
+func (s *server) complete(object string, fields map[string]any) {
+	if s.Complete != nil {
+		s.Complete(object, fields)
+	}
+}
+
+// wrote counts and logs what a user did to a record.
+func (s *server) wrote(r *http.Request, actor, op, id string, rec *world.Record, fields map[string]any, effect bool) {
+	s.World.Log.Wrote(actor, rec.Object, id, op, effect)
+	s.World.Log.Add(wire.Call{At: s.World.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Status: http.StatusOK, Actor: actor,
+		Object: rec.Object, ID: id, Fields: slices.Sorted(maps.Keys(fields)), Effect: effect})
 }
 
 // check holds users to the vendor's rules, as its own screens would, but not to rejections.
@@ -86,7 +101,7 @@ func (s *server) create(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.World.Log.Wrote(actor, rec.Object, rec.ID, "create", true)
+	s.wrote(r, actor, "create", rec.ID, rec, in.Fields, true)
 	return rec.Wire(), nil
 }
 
@@ -100,7 +115,7 @@ func (s *server) edit(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.World.Log.Wrote(actor, rec.Object, rec.ID, "update", effect)
+	s.wrote(r, actor, "update", rec.ID, rec, in.Fields, effect)
 	return rec.Wire(), nil
 }
 
@@ -114,7 +129,7 @@ func (s *server) remove(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.World.Log.Wrote(actor, rec.Object, rec.ID, "delete", true)
+	s.wrote(r, actor, "delete", rec.ID, rec, nil, true)
 	return rec.Wire(), nil
 }
 
@@ -122,9 +137,6 @@ func (s *server) merge(r *http.Request) (any, error) {
 	var in wire.Merge
 	if err := read(r, &in); err != nil {
 		return nil, err
-	}
-	if !s.Merge {
-		return nil, bad("this vendor does not merge records")
 	}
 	t, err := s.tableOf(in.Object)
 	if err != nil {
@@ -135,7 +147,7 @@ func (s *server) merge(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.World.Log.Wrote(actor, rec.Object, in.Loser, "merge", true)
+	s.wrote(r, actor, "merge", in.Loser, rec, nil, true)
 	return rec.Wire(), nil
 }
 
@@ -157,6 +169,7 @@ func (s *server) seed(r *http.Request) (any, error) {
 	start := max(in.Start, 1)
 	out := wire.Seeded{IDs: make([]string, 0, in.Count+len(in.Records))}
 	add := func(fields map[string]any) error {
+		s.complete(in.Object, fields)
 		if err := s.check(t, fields, true); err != nil {
 			return err
 		}
@@ -200,59 +213,4 @@ func fill(v any, n string) any {
 		return out
 	}
 	return v
-}
-
-func (s *server) reject(r *http.Request) (any, error) {
-	var in wire.Rejection
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	t, err := s.tableOf(in.Object)
-	if err != nil {
-		return nil, err
-	}
-	if t.Schema.Field(in.Field) == nil {
-		return nil, bad("%s has no field %q", in.Object, in.Field)
-	}
-	s.World.Reject(in)
-	return nil, nil
-}
-
-func (s *server) clearRejections(*http.Request) (any, error) {
-	s.World.ClearRejections()
-	return nil, nil
-}
-
-func (s *server) race(r *http.Request) (any, error) {
-	var in wire.Race
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	if err := s.World.AddRace(in); err != nil {
-		return nil, bad("%v", err)
-	}
-	return nil, nil
-}
-
-func (s *server) setSwitches(r *http.Request) (any, error) {
-	in := s.World.Switches()
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	for _, c := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"updated_after", in.UpdatedAfter, []string{wire.FilterSupported, wire.FilterIgnored, wire.FilterRejected}},
-		{"custom_fields", in.CustomFields, []string{wire.PatchMerge, wire.PatchReplace}},
-		{"tags", in.Tags, []string{wire.PatchMerge, wire.PatchReplace}},
-		{"retry_after", in.RetryAfter, []string{wire.RetrySeconds, wire.RetryDate, wire.RetryAbsent}},
-		{"webhook_form", in.WebhookForm, []string{wire.FormEnvelope, wire.FormGuide}},
-	} {
-		if !slices.Contains(c.allowed, c.value) {
-			return nil, bad("%s is %q, not one of %s", c.name, c.value, strings.Join(c.allowed, ", "))
-		}
-	}
-	s.World.SetSwitches(in)
-	return in, nil
 }

@@ -1,6 +1,9 @@
 package front
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,15 +33,25 @@ type fault struct {
 
 // replaces says whether the fault stands in for the real answer.
 func (f *fault) replaces() bool {
-	return f.Kind != wire.FaultExpireToken && f.Kind != wire.FaultRevokeToken
+	switch f.Kind {
+	case wire.FaultExpireToken, wire.FaultRevokeToken, wire.FaultSlow, wire.FaultEdit:
+		return false
+	}
+	return true
 }
 
-// Add arms a fault and gives its id. Errors name the field that is wrong.
-func (fs *Faults) Add(in wire.Fault) (string, error) {
+// complete fills the defaults of a fault. Errors name the field that is wrong.
+func complete(in *wire.Fault) error {
 	switch in.Kind {
 	case wire.FaultStatus, wire.FaultTimeout, wire.FaultReset, wire.FaultCut, wire.FaultEmptyList, wire.FaultExpireToken, wire.FaultRevokeToken:
+	case wire.FaultSlow:
+		in.HangMS = cmp.Or(in.HangMS, 1000)
+	case wire.FaultEdit:
+		if in.Edit == nil {
+			return errors.New("edit is missing: what the user does")
+		}
 	default:
-		return "", fmt.Errorf("kind %q is not known", in.Kind)
+		return fmt.Errorf("kind %q is not known", in.Kind)
 	}
 	switch in.When {
 	case "":
@@ -48,19 +61,26 @@ func (fs *Faults) Add(in wire.Fault) (string, error) {
 		}
 	case wire.Before, wire.After:
 	default:
-		return "", fmt.Errorf("when is %q, not before or after", in.When)
+		return fmt.Errorf("when is %q, not before or after", in.When)
 	}
-	if in.Status == 0 {
-		in.Status = http.StatusServiceUnavailable
+	switch in.RetryAfterForm {
+	case "", wire.RetrySeconds, wire.RetryDate, wire.RetryAbsent:
+	default:
+		return fmt.Errorf("retry_after_form is %q, not seconds, date or absent", in.RetryAfterForm)
 	}
+	in.Status = cmp.Or(in.Status, http.StatusServiceUnavailable)
 	if in.Status < 200 || in.Status > 599 {
-		return "", fmt.Errorf("status %d is not between 200 and 599", in.Status)
+		return fmt.Errorf("status %d is not between 200 and 599", in.Status)
 	}
-	if in.Times == 0 {
-		in.Times = 1
-	}
-	if in.HangMS == 0 {
-		in.HangMS = 60_000
+	in.Times = cmp.Or(in.Times, 1)
+	in.HangMS = cmp.Or(in.HangMS, 60_000)
+	return nil
+}
+
+// Add arms a fault and gives its id. Errors name the field that is wrong.
+func (fs *Faults) Add(in wire.Fault) (string, error) {
+	if err := complete(&in); err != nil {
+		return "", err
 	}
 	f := &fault{Fault: in, left: in.Times, skip: in.Skip}
 	if in.PathRegexp != "" {
@@ -96,11 +116,12 @@ func (fs *Faults) List() []wire.Fault {
 	return out
 }
 
-func (fs *Faults) match(r *http.Request, body []byte) *fault {
+// match gives the fault that a call meets, if any, and the users' edits that it sets off.
+func (fs *Faults) match(r *http.Request, body []byte) (met *fault, edits []*fault) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, f := range fs.list {
-		if f.left == 0 || !f.meets(r, body) {
+		if f.left == 0 || (met != nil && f.Kind != wire.FaultEdit) || !f.meets(r, body) {
 			continue
 		}
 		if f.skip > 0 {
@@ -111,9 +132,13 @@ func (fs *Faults) match(r *http.Request, body []byte) *fault {
 			f.left--
 		}
 		f.Hits++
-		return f
+		if f.Kind == wire.FaultEdit {
+			edits = append(edits, f)
+			continue
+		}
+		met = f
 	}
-	return nil
+	return met, edits
 }
 
 func (f *fault) meets(r *http.Request, body []byte) bool {
@@ -125,12 +150,46 @@ func (f *fault) meets(r *http.Request, body []byte) bool {
 		return false
 	case f.path != nil && !f.path.MatchString(path):
 		return false
-	case f.RecordID != "" && !slices.Contains(strings.Split(path, "/"), f.RecordID):
+	case f.RecordID != "" && !concerns(r, body, f.RecordID):
 		return false
 	case f.Contains != "" && !strings.Contains(string(body), f.Contains):
 		return false
 	}
 	return true
+}
+
+// concerns says whether a call is about a record: its path names it, or its batch does.
+func concerns(r *http.Request, body []byte, id string) bool {
+	if slices.Contains(strings.Split(r.URL.Path, "/"), id) || slices.Contains(strings.Split(r.URL.Query().Get("ids"), ","), id) {
+		return true
+	}
+	return strings.HasSuffix(r.URL.Path, "/batch") && bytes.Contains(body, []byte(strconv.Quote(id)))
+}
+
+// act runs the users' edits of one moment. One without an id is of the record
+// that the call names or, afterwards, has made.
+func (f *Front) act(edits []*fault, when string, call *wire.Call) {
+	for _, e := range edits {
+		if e.When != when {
+			continue
+		}
+		a := *e.Edit
+		if a.ID == "" && a.Op != wire.ActCreate {
+			a.ID = f.named(a.Object, call)
+		}
+		// What a user cannot do any more is in the log, with its status.
+		_ = f.World.Act(a)
+	}
+}
+
+func (f *Front) named(object string, call *wire.Call) string {
+	t := f.World.Table(object)
+	for _, id := range append([]string{call.ID}, strings.Split(call.Path, "/")...) {
+		if t != nil && t.Raw(id) != nil {
+			return id
+		}
+	}
+	return ""
 }
 
 func (f *Front) spoilToken(ft *fault, r *http.Request) {
@@ -155,7 +214,7 @@ func (f *Front) spoil(w http.ResponseWriter, r *http.Request, out *buffered, cal
 				out.header[k] = v
 			}
 		}
-		f.fill(out, ft)
+		f.fill(out, ft, call)
 		f.finish(w, out, call)
 	case wire.FaultEmptyList:
 		out.body.Reset()
@@ -181,18 +240,25 @@ func (f *Front) spoil(w http.ResponseWriter, r *http.Request, out *buffered, cal
 	}
 }
 
-func (f *Front) fill(out *buffered, ft *fault) {
+func (f *Front) fill(out *buffered, ft *fault, call *wire.Call) {
 	for k, v := range ft.Headers {
 		out.header.Set(k, v)
 	}
 	if ft.RetryAfter != "" {
 		out.header.Set("Retry-After", ft.RetryAfter)
 	}
+	if ft.RetryAfterS > 0 {
+		f.comeBack(out, cmp.Or(ft.RetryAfterForm, f.World.Switches().RetryAfter), ft.RetryAfterS)
+	}
 	if ft.Body != "" {
 		write(out, Response{Status: ft.Status, Body: []byte(ft.Body)})
 		return
 	}
-	f.refuse(out, ft.Status, "injected fault")
+	existing := ft.ExistingID
+	if existing == "" && call.Effect && call.Method == http.MethodPost && f.World.Switches().ExistingID {
+		existing = call.ID
+	}
+	f.refuse(out, Problem{Status: ft.Status, Message: cmp.Or(ft.Message, "injected fault"), Field: ft.Field, ExistingID: existing})
 }
 
 // drop ends the connection without an answer; hard sends a reset instead of an orderly end.

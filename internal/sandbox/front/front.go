@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,13 +57,21 @@ type Response struct {
 // Dialect is how a vendor says what the shell has to say.
 type Dialect struct {
 	// Problem is the body of an error answer that the shell makes.
-	Problem func(status int, message string) any
+	Problem func(p Problem) any
 	// EmptyList is the body of an empty listing.
 	EmptyList func(r *http.Request) any
 	// Quota sets the rate-limit headers; reset is when the window ends.
 	Quota func(h http.Header, limit, remaining int, now, reset time.Time)
 	// Free says that a path is not counted against the rate limit and needs no token.
 	Free func(path string) bool
+}
+
+// Problem is what an error answer of the shell says.
+type Problem struct {
+	Status  int
+	Message string
+	// Field is the one that is wrong (422), ExistingID the record in the way (409); both may be empty.
+	Field, ExistingID string
 }
 
 // Front serves one vendor. Safe for concurrent use.
@@ -155,24 +164,28 @@ func (b *buffered) Write(p []byte) (int, error) {
 // ServeHTTP answers a request.
 func (f *Front) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if strings.HasPrefix(hr.URL.Path, "/_admin/") {
-		f.admin.ServeHTTP(w, hr)
+		f.serveAdmin(w, hr)
 		return
 	}
 	call := &wire.Call{At: f.World.Now(), Method: hr.Method, Path: hr.URL.Path, Query: hr.URL.RawQuery}
 	out := &buffered{header: http.Header{}}
 	body, err := io.ReadAll(http.MaxBytesReader(w, hr.Body, maxBody))
 	if err != nil {
-		f.refuse(out, tooLarge(err), "the body could not be read or is too large")
+		f.refuse(out, Problem{Status: tooLarge(err), Message: "the body could not be read or is too large"})
 		f.finish(w, out, call)
 		return
 	}
 	if !pause(hr.Context(), time.Duration(f.World.Switches().LatencyMS)*time.Millisecond) {
 		return
 	}
-	fault := f.Faults.match(hr, body)
+	fault, edits := f.Faults.match(hr, body)
 	if fault != nil {
 		call.Fault = fault.Kind
 		f.spoilToken(fault, hr)
+		if fault.Kind == wire.FaultSlow {
+			// What has arrived is done, even if the caller has gone meanwhile.
+			pause(context.WithoutCancel(hr.Context()), time.Duration(fault.HangMS)*time.Millisecond)
+		}
 	}
 	r := &Request{Request: hr, Body: body, Call: call}
 	r.Token, r.State = f.Auth.Check(hr.Header.Get("Authorization"))
@@ -181,9 +194,11 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		f.finish(w, out, call)
 		return
 	}
+	f.act(edits, wire.Before, call)
 	if fault == nil || fault.When == wire.After || !fault.replaces() {
 		f.mux.ServeHTTP(out, hr.WithContext(context.WithValue(hr.Context(), requestKey{}, r)))
 	}
+	f.act(edits, wire.After, call)
 	if fault != nil && fault.replaces() {
 		f.spoil(w, hr, out, call, fault)
 		return
@@ -214,8 +229,43 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (f *Front) refuse(out *buffered, status int, message string) {
-	write(out, Response{Status: status, Body: f.dialect.Problem(status, message)})
+func (f *Front) refuse(out *buffered, p Problem) {
+	write(out, Response{Status: p.Status, Body: f.dialect.Problem(p)})
+}
+
+// serveAdmin answers an admin request, and logs what it did unless it only read.
+// What was done to records logs itself, as the user who did it.
+func (f *Front) serveAdmin(w http.ResponseWriter, r *http.Request) {
+	rec := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	f.admin.ServeHTTP(rec, r)
+	path := strings.TrimPrefix(r.URL.Path, "/_admin/")
+	if r.Method == http.MethodGet || strings.HasPrefix(path, "records/") || path == "merge" {
+		return
+	}
+	f.World.Log.Add(wire.Call{At: f.World.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Status: rec.status, Actor: wire.ActorAdmin})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status and passes it on.
+func (s *statusWriter) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// comeBack says when the caller may come back, in a form of the switch retry_after.
+func (f *Front) comeBack(out *buffered, form string, seconds int) {
+	switch form {
+	case wire.RetryAbsent:
+	case wire.RetryDate:
+		out.header.Set("Retry-After", f.World.Now().Add(time.Duration(seconds)*time.Second).Format(http.TimeFormat))
+	default:
+		out.header.Set("Retry-After", strconv.Itoa(seconds))
+	}
 }
 
 // allow counts the call against the client's rate limit.
@@ -232,15 +282,9 @@ func (f *Front) allow(out *buffered, r *Request) bool {
 	if q.remaining >= 0 {
 		return true
 	}
-	seconds := max(int64((q.reset.Sub(now)+time.Second-1)/time.Second), 1)
-	switch f.World.Switches().RetryAfter {
-	case wire.RetryAbsent:
-	case wire.RetryDate:
-		out.header.Set("Retry-After", now.Add(time.Duration(seconds)*time.Second).Format(http.TimeFormat))
-	default:
-		out.header.Set("Retry-After", fmt.Sprint(seconds))
-	}
-	f.refuse(out, http.StatusTooManyRequests, "rate limit exceeded")
+	seconds := max(int((q.reset.Sub(now)+time.Second-1)/time.Second), 1)
+	f.comeBack(out, f.World.Switches().RetryAfter, seconds)
+	f.refuse(out, Problem{Status: http.StatusTooManyRequests, Message: "rate limit exceeded"})
 	return false
 }
 

@@ -52,8 +52,9 @@ type Event struct {
 
 // Options make a Queue.
 type Options struct {
-	// Encode makes one message and signs it. It is called for each attempt. Required.
-	Encode func(h Hook, events []Event) ([]byte, http.Header, error)
+	// Encode makes one message and signs it, as of a shift away from now where the
+	// time is signed too. It is called for each attempt. Required.
+	Encode func(h Hook, events []Event, shift time.Duration) ([]byte, http.Header, error)
 	// Timeout for the receiver's answer.
 	Timeout time.Duration
 	// Pauses before the second, third… attempt; after the last one the message is lost.
@@ -73,6 +74,8 @@ type Options struct {
 type message struct {
 	wire.Delivery
 	events []Event
+	// honest says that a forged message is signed well.
+	honest bool
 }
 
 type heldEvent struct {
@@ -109,6 +112,7 @@ type Queue struct {
 	held    []heldEvent
 	drop    int
 	repeat  repeating
+	spoils  []wire.Spoil
 	recent  []*message
 	done    wire.HookState
 }

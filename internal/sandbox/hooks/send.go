@@ -40,7 +40,7 @@ func (q *Queue) send(m *message) {
 		q.settle(m, wire.StateLost)
 		return
 	}
-	body, header, err := q.opts.Encode(h, m.events)
+	body, header, err := q.encode(h, m)
 	status := 0
 	if err == nil {
 		status = q.post(h.URL, body, header)
@@ -50,10 +50,10 @@ func (q *Queue) send(m *message) {
 	m.LastStatus = status
 	m.Body = string(body)
 	ok := status >= 200 && status < 300
-	if cur := q.hook(m.HookID); cur != nil {
+	if cur := q.hook(m.HookID); cur != nil && !m.Forged {
 		q.count(cur, ok)
 	}
-	if !ok && m.Attempts <= len(q.opts.Pauses) && !q.closed {
+	if !ok && !m.Forged && m.Attempts <= len(q.opts.Pauses) && !q.closed {
 		q.later(m, q.opts.Pauses[m.Attempts-1])
 		q.sending--
 		q.mu.Unlock()
@@ -149,6 +149,9 @@ func (q *Queue) Release(r wire.Release) {
 	defer q.mu.Unlock()
 	held := q.held
 	q.held, q.holding = nil, false
+	if r.Merge {
+		held = lastOfEach(held)
+	}
 	switch r.Order {
 	case wire.Reversed:
 		slices.Reverse(held)
@@ -210,6 +213,7 @@ func (q *Queue) Reset() {
 	q.hooks, q.ready, q.held, q.recent = nil, nil, nil, nil
 	q.open = map[string][]Event{}
 	q.holding, q.drop, q.repeat, q.done = false, 0, repeating{}, wire.HookState{}
+	q.spoils = nil
 }
 
 // State describes hooks and queue, and on request the latest messages.

@@ -31,6 +31,7 @@ func (s *Server) token(r *front.Request) front.Response {
 	if p["grant_type"] == "client_credentials" && p["audience"] == "" {
 		return oauthError(&auth.Error{Status: 400, Code: "invalid_request", Description: "audience is missing"})
 	}
+	r.Call.Actor = "app:" + p["client_id"]
 	a, oerr := s.auth.Grant(p)
 	if oerr != nil {
 		return oauthError(oerr)
@@ -95,6 +96,13 @@ func (s *Server) convert(r *front.Request) front.Response {
 	return s.ok(http.StatusCreated, render(deal))
 }
 
+// complete makes whole what a user gave in part.
+func complete(object string, fields map[string]any) {
+	if _, given := fields["stage"]; object == "deals" && given {
+		fixStage(fields)
+	}
+}
+
 // fixStage completes a stage given by its id alone.
 func fixStage(given map[string]any) {
 	sent, ok := given["stage"].(map[string]any)
@@ -140,6 +148,9 @@ func (s *Server) editDeal(r *front.Request, fields map[string]any) front.Respons
 	r.Fields(fields)
 	t := s.World.Table("deals")
 	s.World.Race(wire.BeforeWrite, "deals", id)
+	if problems := s.World.Check(t.Schema, fields, false, true); len(problems) > 0 {
+		return s.invalid(problems)
+	}
 	rec, effect, err := t.Update(id, r.Actor(), s.seen(r), s.patchOf(t.Schema, fields))
 	if err != nil {
 		return s.refused(err)
@@ -187,6 +198,7 @@ func (s *Server) invite(r *front.Request) front.Response {
 func (s *Server) deactivate(r *front.Request) front.Response {
 	t, id := s.World.Table("users"), r.PathValue("id")
 	r.Call.Object, r.Call.ID = "users", id
+	s.World.Race(wire.BeforeWrite, "users", id)
 	rec, effect, err := t.Update(id, r.Actor(), 0, world.MergePatch(t.Schema, map[string]any{"status": "deactivated"}))
 	if err != nil {
 		return s.refused(err)

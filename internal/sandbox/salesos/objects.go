@@ -86,7 +86,8 @@ func (s *Server) query(t *world.Table, v url.Values) (q world.Query, page int, p
 	return q, page, ""
 }
 
-// times reads the time filters. "After" excludes the moment itself, to the second.
+// times reads the time filters. "After" excludes the moment itself, to the
+// second, unless the switch filter_bound says otherwise.
 func (s *Server) times(q *world.Query, v url.Values) string {
 	for _, name := range []string{"created_after", "created_before", "updated_after"} {
 		text := v.Get(name)
@@ -105,13 +106,17 @@ func (s *Server) times(q *world.Query, v url.Values) string {
 		if err != nil {
 			return name + " must be an ISO 8601 time"
 		}
+		from := at
+		if s.World.Switches().FilterBound == wire.BoundExclusive {
+			from = at.Add(time.Nanosecond)
+		}
 		switch name {
 		case "created_after":
-			q.CreatedFrom = at.Add(time.Nanosecond)
+			q.CreatedFrom = from
 		case "created_before":
 			q.CreatedTo = at
 		default:
-			q.UpdatedFrom = at.Add(time.Nanosecond)
+			q.UpdatedFrom = from
 		}
 	}
 	return ""

@@ -49,6 +49,7 @@ type Server struct {
 func Switches() wire.Switches {
 	return wire.Switches{
 		UpdatedAfter: wire.FilterSupported, CustomFields: wire.PatchMerge, Tags: wire.PatchReplace,
+		FilterBound: wire.BoundExclusive, MergedIDs: wire.MergedSurvivor, Alter: true,
 		GranularityMS: 1000, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope,
 		TokenTTLMS: 24 * 60 * 60 * 1000,
 	}
@@ -71,7 +72,7 @@ func New(o Options) *Server {
 		Problem: s.problem, EmptyList: s.emptyList, Quota: setQuota,
 		Free: func(path string) bool { return strings.HasSuffix(path, "/oauth/token") || path == "/authorize" },
 	})
-	s.front.Admin(admin.New(admin.Options{World: s.World, Hooks: s.Hooks, Auth: s.auth, Faults: s.front.Faults, Limits: s.front.Limits, Template: template}))
+	s.front.Admin(admin.New(admin.Options{World: s.World, Hooks: s.Hooks, Auth: s.auth, Faults: s.front.Faults, Limits: s.front.Limits, Template: template, Complete: complete, Forge: s.forge}))
 	s.routes()
 	return s
 }
@@ -171,12 +172,19 @@ func codeOf(status int) string {
 	return "INTERNAL_ERROR"
 }
 
-func (s *Server) problem(status int, message string) any {
-	return map[string]any{"error": map[string]any{"code": codeOf(status), "message": message}, "meta": s.meta()}
+func (s *Server) problem(p front.Problem) any {
+	body := map[string]any{"code": codeOf(p.Status), "message": p.Message}
+	if p.ExistingID != "" {
+		body["existing_id"] = p.ExistingID
+	}
+	if p.Field != "" {
+		body["details"] = []map[string]any{{"field": p.Field, "message": p.Message}}
+	}
+	return map[string]any{"error": body, "meta": s.meta()}
 }
 
 func (s *Server) fail(status int, message string) front.Response {
-	return front.Response{Status: status, Body: s.problem(status, message)}
+	return front.Response{Status: status, Body: s.problem(front.Problem{Status: status, Message: message})}
 }
 
 func (s *Server) invalid(problems []world.Problem) front.Response {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,8 +70,19 @@ func names(noun string, c world.Change) []string {
 	return out
 }
 
-// encode makes the body of one event in the form switched on, and signs it.
-func (s *Server) encode(h hooks.Hook, events []hooks.Event) ([]byte, http.Header, error) {
+// forge makes up an event.
+func (s *Server) forge(f wire.Forge) (hooks.Event, error) {
+	if !slices.Contains(known(), f.Event) {
+		return hooks.Event{}, fmt.Errorf("there is no event %q", f.Event)
+	}
+	at := s.World.Now()
+	data := map[string]any{"id": f.ID, "updated_at": stamp(at)}
+	maps.Copy(data, f.Data)
+	return hooks.Event{ID: "evt_" + uuid.NewString(), Name: f.Event, Record: f.ID, At: at, Data: data}, nil
+}
+
+// encode makes the body of one event in the form switched on, and signs it. The time is no part of that.
+func (s *Server) encode(h hooks.Hook, events []hooks.Event, _ time.Duration) ([]byte, http.Header, error) {
 	e := events[0]
 	header := http.Header{}
 	body := map[string]any{"type": e.Name, "data": e.Data}

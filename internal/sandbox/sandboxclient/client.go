@@ -113,7 +113,7 @@ func (c *Client) DeleteRecord(ctx context.Context, object, id string) (wire.Reco
 	return get[wire.Record](ctx, c, http.MethodDelete, at(object, id), nil)
 }
 
-// MergeRecords merges loser into winner as a user and gives the survivor (Acme).
+// MergeRecords merges loser into winner as a user and gives the survivor.
 func (c *Client) MergeRecords(ctx context.Context, object, winner, loser string) (wire.Record, error) {
 	return get[wire.Record](ctx, c, http.MethodPost, "merge", wire.Merge{Object: object, Winner: winner, Loser: loser})
 }
@@ -146,9 +146,14 @@ func (c *Client) Seed(ctx context.Context, s wire.Seed) ([]string, error) {
 	return out.IDs, err
 }
 
-// Calls gives the request log behind a sequence number, 0 for all.
+// Calls gives the applications' requests behind a sequence number, 0 for all.
 func (c *Client) Calls(ctx context.Context, since int64) ([]wire.Call, error) {
 	return get[[]wire.Call](ctx, c, http.MethodGet, "log?since="+strconv.FormatInt(since, 10), nil)
+}
+
+// AllCalls is Calls with what users did to records and what came to the admin API.
+func (c *Client) AllCalls(ctx context.Context, since int64) ([]wire.Call, error) {
+	return get[[]wire.Call](ctx, c, http.MethodGet, "log?all=true&since="+strconv.FormatInt(since, 10), nil)
 }
 
 // Filter narrows Writes; empty fields match all.

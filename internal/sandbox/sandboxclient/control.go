@@ -72,6 +72,41 @@ func (c *Client) SetLimits(ctx context.Context, l wire.Limits) error {
 	return c.call(ctx, http.MethodPut, "limits", map[string]any{"requests": l.Requests, "window_ms": l.WindowMS, "consume": l.Consume}, nil)
 }
 
+// SpoilWebhooks sends the next attempts wrongly.
+func (c *Client) SpoilWebhooks(ctx context.Context, s wire.Spoil) error {
+	return c.call(ctx, http.MethodPost, "webhooks/spoil", s, nil)
+}
+
+// ForgeWebhook sends an event that never happened and says to how many hooks.
+func (c *Client) ForgeWebhook(ctx context.Context, f wire.Forge) (int, error) {
+	var out struct {
+		Sent int `json:"sent"`
+	}
+	err := c.call(ctx, http.MethodPost, "webhooks/forge", f, &out)
+	return out.Sent, err
+}
+
+// Alter has a field stored otherwise than it is written.
+func (c *Client) Alter(ctx context.Context, a wire.Alteration) error {
+	return c.call(ctx, http.MethodPost, "alterations", a, nil)
+}
+
+// ClearAlterations stores fields as they are written again; "" means any object or field.
+func (c *Client) ClearAlterations(ctx context.Context, object, field string) error {
+	v := url.Values{"object": {object}, "field": {field}}
+	return c.call(ctx, http.MethodDelete, "alterations?"+v.Encode(), nil, nil)
+}
+
+// SetUnique says which fields of an object refuse duplicates while the switch unique is on.
+func (c *Client) SetUnique(ctx context.Context, object string, fields ...string) error {
+	return c.call(ctx, http.MethodPut, "unique", wire.Unique{Object: object, Fields: fields}, nil)
+}
+
+// SetClock sets, moves, stops or starts the server's clock and describes it.
+func (c *Client) SetClock(ctx context.Context, k wire.Clock) (wire.Clock, error) {
+	return get[wire.Clock](ctx, c, http.MethodPut, "clock", k)
+}
+
 // ExpireTokens ends all access tokens as if their time were over.
 func (c *Client) ExpireTokens(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "tokens/expire", nil, nil)

@@ -2,6 +2,9 @@ package wire
 
 import "time"
 
+// ActorAdmin is the actor of requests to the admin API that are no edit of a record.
+const ActorAdmin = "admin"
+
 // Call is one request that a server got, as its request log keeps it. It
 // carries names of fields, never their values.
 type Call struct {
@@ -12,7 +15,9 @@ type Call struct {
 	Query  string    `json:"query,omitempty"`
 	// Status is 0 when the connection was dropped.
 	Status int `json:"status"`
-	// Actor is "app:<client id>" or "user:<name>"; empty when nobody was recognised.
+	// Actor is "app:<client id>", "user:<name>" (a record was edited, through the
+	// admin API or by a race) or "admin" (the rest of the admin API, reads left
+	// out); empty when nobody was recognised.
 	Actor  string   `json:"actor,omitempty"`
 	Object string   `json:"object,omitempty"`
 	ID     string   `json:"id,omitempty"`
@@ -68,6 +73,10 @@ type Delivery struct {
 	LastStatus int `json:"last_status,omitempty"`
 	// Body is what was sent last.
 	Body string `json:"body,omitempty"`
+	// Spoilt is the kind of the last Spoil that the message met.
+	Spoilt string `json:"spoilt,omitempty"`
+	// Forged says that nothing of the kind ever happened.
+	Forged bool `json:"forged,omitempty"`
 }
 
 // Orders of a Release.
@@ -84,6 +93,39 @@ type Release struct {
 	Order string `json:"order,omitempty"`
 	Batch int    `json:"batch,omitempty"`
 	Seed  int64  `json:"seed,omitempty"`
+	// Merge sends only the last of several events of one name and record.
+	Merge bool `json:"merge,omitempty"`
+}
+
+// Kinds of Spoil.
+const (
+	// SpoilSignature signs with another secret.
+	SpoilSignature = "bad_signature"
+	// SpoilUnsigned leaves the signature out.
+	SpoilUnsigned = "unsigned"
+	// SpoilStale signs as of ten minutes ago (Acme; SalesOS signs no time).
+	SpoilStale = "stale"
+	// SpoilPartial leaves out the last event of a message with several (Acme).
+	SpoilPartial = "partial"
+	// SpoilFields leaves Fields out of the data; none given: all but ids and names.
+	SpoilFields = "fields"
+)
+
+// Spoil sends the next Count attempts (default 1) wrongly. A retry is an attempt.
+type Spoil struct {
+	Kind   string   `json:"kind"`
+	Count  int      `json:"count,omitempty"`
+	Fields []string `json:"fields,omitempty"`
+}
+
+// Forge sends an event that never happened to every hook that wants it, once.
+// Without Signed its signature is wrong.
+type Forge struct {
+	Event string `json:"event"`
+	ID    string `json:"id"`
+	// Data is put into the event's data.
+	Data   map[string]any `json:"data,omitempty"`
+	Signed bool           `json:"signed,omitempty"`
 }
 
 // Repeat delivers each of the next Count events (0: all from now on) Times times

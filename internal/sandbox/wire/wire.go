@@ -54,7 +54,7 @@ type Merge struct {
 }
 
 // Values of Switches.UpdatedAfter, Switches.CustomFields and Switches.Tags,
-// Switches.RetryAfter and Switches.WebhookForm.
+// Switches.RetryAfter, Switches.WebhookForm, Switches.FilterBound and Switches.MergedIDs.
 const (
 	FilterSupported = "supported"
 	FilterIgnored   = "ignored"
@@ -69,6 +69,12 @@ const (
 
 	FormEnvelope = "envelope"
 	FormGuide    = "guide"
+
+	BoundInclusive = "inclusive"
+	BoundExclusive = "exclusive"
+
+	MergedSurvivor = "survivor"
+	MergedNotFound = "not_found"
 )
 
 // Switches are the behaviours that a test or a developer can turn while a
@@ -82,6 +88,9 @@ type Switches struct {
 	Versions bool `json:"versions"`
 	// UpdatedAfter is what the change filter does: supported | ignored | rejected (400).
 	UpdatedAfter string `json:"updated_after"`
+	// FilterBound says whether a filter "after" or "since" a time keeps that very
+	// time: inclusive (Acme) | exclusive (SalesOS).
+	FilterBound string `json:"filter_bound"`
 	// CustomFields and Tags: what PATCH does to them, merge | replace
 	// (SalesOS custom_fields and tags; Acme properties and labels).
 	CustomFields string `json:"custom_fields"`
@@ -91,9 +100,12 @@ type Switches struct {
 	// SearchLagMS and VisibleLateMS delay what search and listings show.
 	SearchLagMS   int `json:"search_lag_ms"`
 	VisibleLateMS int `json:"visible_late_ms"`
+	// VisibleLateSpread makes each change late by a part of VisibleLateMS, from
+	// nothing to all of it, so that changes turn up in another order than they were made.
+	VisibleLateSpread bool `json:"visible_late_spread"`
 	// GranularityMS is the tick of the server's time stamps.
 	GranularityMS int `json:"granularity_ms"`
-	// ClockOffsetMS is how far the server's clock is off.
+	// ClockOffsetMS is how far the server's clock is off; Clock sets it too.
 	ClockOffsetMS int `json:"clock_offset_ms"`
 	// LatencyMS is added to every API request.
 	LatencyMS int `json:"latency_ms"`
@@ -101,6 +113,10 @@ type Switches struct {
 	RetryAfter string `json:"retry_after"`
 	// WebhookForm is the body of a webhook: envelope | guide (SalesOS).
 	WebhookForm string `json:"webhook_form"`
+	// Alter has the Alterations in force.
+	Alter bool `json:"alter"`
+	// MergedIDs is what the id of a record that was merged away answers: survivor | not_found.
+	MergedIDs string `json:"merged_ids"`
 	// NoopBumps makes a PATCH that changes nothing count as a change.
 	NoopBumps bool `json:"noop_bumps"`
 	// TokenTTLMS is the life of an access token.
@@ -116,86 +132,4 @@ type Limits struct {
 	Requests int `json:"requests"`
 	WindowMS int `json:"window_ms"`
 	Consume  int `json:"consume,omitempty"`
-}
-
-// Kinds of Fault.
-const (
-	// FaultStatus answers Status with Headers and Body.
-	FaultStatus = "status"
-	// FaultTimeout hangs for HangMS and then drops the connection.
-	FaultTimeout = "timeout"
-	// FaultReset resets the connection.
-	FaultReset = "reset"
-	// FaultCut does what was asked, sends half of the answer and drops the connection.
-	FaultCut = "cut"
-	// FaultEmptyList answers 200 with an empty listing.
-	FaultEmptyList = "empty_list"
-	// FaultExpireToken and FaultRevokeToken end the token of the call first.
-	FaultExpireToken = "expire_token"
-	FaultRevokeToken = "revoke_token"
-)
-
-// Values of Fault.When.
-const (
-	// Before answers without doing anything (the default).
-	Before = "before"
-	// After does what was asked, and then answers with the fault.
-	After = "after"
-)
-
-// Fault is something that goes wrong for the next Times matching calls.
-// All conditions given must hold; none given matches every API call.
-type Fault struct {
-	ID   string `json:"id,omitempty"`
-	Kind string `json:"kind"`
-	When string `json:"when,omitempty"`
-	// Method, e.g. PATCH; Path is a prefix of the URL path; PathRegexp matches it.
-	Method     string `json:"method,omitempty"`
-	Path       string `json:"path,omitempty"`
-	PathRegexp string `json:"path_regexp,omitempty"`
-	// RecordID must be one of the path's segments; Contains must be in the request's body.
-	RecordID string `json:"record_id,omitempty"`
-	Contains string `json:"contains,omitempty"`
-	// Skip lets that many matching calls pass first; Times: default 1, -1 for ever.
-	Skip  int `json:"skip,omitempty"`
-	Times int `json:"times,omitempty"`
-	// Status: default 503. RetryAfter is put into that header as it is.
-	Status     int               `json:"status,omitempty"`
-	Headers    map[string]string `json:"headers,omitempty"`
-	RetryAfter string            `json:"retry_after,omitempty"`
-	// Body is sent as it is; without it the vendor's own error body is sent.
-	Body string `json:"body,omitempty"`
-	// HangMS: default 60,000.
-	HangMS int `json:"hang_ms,omitempty"`
-	// Hits counts the calls that met this fault (in answers only).
-	Hits int `json:"hits,omitempty"`
-}
-
-// Rejection refuses API writes that set Field of Object to Value, with 422.
-// Value "*" refuses any value.
-type Rejection struct {
-	Object  string `json:"object"`
-	Field   string `json:"field"`
-	Value   any    `json:"value"`
-	Message string `json:"message,omitempty"`
-}
-
-// Values of Race.At.
-const (
-	// BeforeWrite runs the edit when the next API write of the record has arrived, before it is done.
-	BeforeWrite = "before_write"
-	// AfterRead runs the edit as soon as the next API read of the record is answered.
-	AfterRead = "after_read"
-)
-
-// Race is a user's edit that slips in between a client's read and its write.
-// An empty ID means whatever record is next. It runs Times times (default 1).
-type Race struct {
-	Object string         `json:"object"`
-	ID     string         `json:"id,omitempty"`
-	At     string         `json:"at,omitempty"`
-	Fields map[string]any `json:"fields"`
-	Delete bool           `json:"delete,omitempty"`
-	User   string         `json:"user,omitempty"`
-	Times  int            `json:"times,omitempty"`
 }

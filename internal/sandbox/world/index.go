@@ -2,6 +2,7 @@ package world
 
 import (
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -97,8 +98,6 @@ func fieldKey(s *Schema, field, value string) string {
 	return field + "\x00" + v
 }
 
-func (s *Schema) uniqueKeys(r *Record) []string { return s.keysOf(r, s.Unique) }
-
 func (s *Schema) searchKeys(r *Record) []string {
 	out := s.keysOf(r, s.Exact)
 	for _, field := range s.Words {
@@ -141,26 +140,42 @@ type step struct {
 	before, after *Record
 }
 
-// lagging hands changes on after a delay, in their order. It is how a listing
-// or a search of a real vendor trails behind the record itself.
+// lagging hands changes on after a delay: those of one record in their order,
+// those of different records by when they are due. It is how a listing or a
+// search of a real vendor trails behind the record itself.
 type lagging struct {
 	waiting []step
+	last    map[string]time.Time
 	apply   func(before, after *Record)
 }
 
 func (l *lagging) push(now time.Time, lag time.Duration, before, after *Record) {
-	if lag <= 0 && len(l.waiting) == 0 {
+	earlier, waits := l.last[after.ID]
+	if lag <= 0 && !waits {
 		l.apply(before, after)
 		return
 	}
-	l.waiting = append(l.waiting, step{now.Add(lag), before, after})
+	due := now.Add(max(lag, 0))
+	if due.Before(earlier) {
+		due = earlier
+	}
+	if l.last == nil {
+		l.last = map[string]time.Time{}
+	}
+	l.last[after.ID] = due
+	at := sort.Search(len(l.waiting), func(i int) bool { return l.waiting[i].due.After(due) })
+	l.waiting = slices.Insert(l.waiting, at, step{due, before, after})
 }
 
 // settle applies what is due; with the lag switched off, everything.
 func (l *lagging) settle(now time.Time, lag time.Duration) {
 	n := 0
 	for n < len(l.waiting) && (lag <= 0 || !l.waiting[n].due.After(now)) {
-		l.apply(l.waiting[n].before, l.waiting[n].after)
+		s := l.waiting[n]
+		l.apply(s.before, s.after)
+		if !s.due.Before(l.last[s.after.ID]) {
+			delete(l.last, s.after.ID)
+		}
 		n++
 	}
 	if n > 0 {

@@ -175,6 +175,7 @@ func compareValues(a, b any) int {
 
 // Deleted lists tombstones by (deleted_at, id), from a time on or behind a position.
 func (t *Table) Deleted(from time.Time, after *Position, limit int) (page []*Record, more bool) {
+	t.settle()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	lo := t.deleted.rank(&Record{DeletedAt: from})

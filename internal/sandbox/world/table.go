@@ -3,6 +3,7 @@ package world
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"reflect"
 	"slices"
@@ -37,6 +38,7 @@ type Table struct {
 
 	mu      sync.RWMutex
 	all     map[string]*Record
+	uniques []string
 	unique  index
 	search  index
 	kept    []wire.Version
@@ -55,8 +57,7 @@ func newTable(w *World, s *Schema) *Table {
 }
 
 func (t *Table) clear() {
-	t.all = map[string]*Record{}
-	t.kept = nil
+	t.all, t.uniques, t.kept = map[string]*Record{}, t.Schema.Unique, nil
 	t.unique, t.search = index{}, index{}
 	t.updated = order{cmp: byTime(updatedAt)}
 	t.created = order{cmp: byTime(createdAt)}
@@ -74,7 +75,36 @@ func (t *Table) showInLists(before, after *Record) {
 		t.updated.insert(after)
 		t.created.insert(after)
 	}
+	if !after.DeletedAt.IsZero() {
+		t.deleted.insert(after)
+	}
 }
+
+// Unique gives the fields that refuse duplicates.
+func (t *Table) Unique() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.uniques
+}
+
+// SetUnique changes the fields that refuse duplicates; records that share a
+// value by now stay. Errors name a field that is not there or no text.
+func (t *Table) SetUnique(fields []string) error {
+	for _, name := range fields {
+		if f := t.Schema.Field(name); f == nil || f.Limit() == 0 {
+			return fmt.Errorf("%s has no text field %q", t.Schema.Name, name)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.uniques, t.unique = slices.Clone(fields), index{}
+	for _, r := range t.all {
+		t.unique.swap(t.uniqueKeys, nil, r)
+	}
+	return nil
+}
+
+func (t *Table) uniqueKeys(r *Record) []string { return t.Schema.keysOf(r, t.uniques) }
 
 // Get gives the live record with the id, or nil. A merged id gives its survivor.
 func (t *Table) Get(id string) *Record {
@@ -85,6 +115,9 @@ func (t *Table) Get(id string) *Record {
 
 func (t *Table) live(id string) *Record {
 	r := t.all[id]
+	if r != nil && r.MergedInto != "" && t.w.Switches().MergedIDs == wire.MergedNotFound {
+		return nil
+	}
 	for hops := 0; r != nil && r.MergedInto != "" && hops < 16; hops++ {
 		r = t.all[r.MergedInto]
 	}
@@ -125,7 +158,7 @@ func (t *Table) create(id, actor string, fields map[string]any, silent bool) (*R
 	}
 	now := t.w.Stamp()
 	r := &Record{Object: t.Schema.Name, ID: id, Version: 1, CreatedAt: now, UpdatedAt: now,
-		CreatedBy: actor, UpdatedBy: actor, Fields: t.withDefaults(fields)}
+		CreatedBy: actor, UpdatedBy: actor, Fields: t.w.altered(t.Schema.Name, nil, t.withDefaults(fields))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all[id] != nil {
@@ -167,7 +200,7 @@ func (t *Table) checkUnique(r *Record, silent bool) error {
 	if silent || !t.w.Switches().Unique {
 		return nil
 	}
-	for _, key := range t.Schema.uniqueKeys(r) {
+	for _, key := range t.uniqueKeys(r) {
 		for _, id := range t.unique.find(key) {
 			if id != r.ID {
 				field, _, _ := strings.Cut(key, "\x00")
@@ -185,12 +218,19 @@ func (t *Table) publish(before, after *Record) {
 	if sw.KeepVersions {
 		t.kept = append(t.kept, wire.Version{Seq: int64(len(t.kept)) + 1, At: now, Record: after.Wire()})
 	}
-	t.unique.swap(t.Schema.uniqueKeys, before, after)
-	t.listLag.push(now, ms(sw.VisibleLateMS), before, after)
+	t.unique.swap(t.uniqueKeys, before, after)
+	t.listLag.push(now, late(sw, after), before, after)
 	t.findLag.push(now, ms(sw.SearchLagMS), before, after)
-	if !after.DeletedAt.IsZero() {
-		t.deleted.insert(after)
+}
+
+// late is how long a listing does not show a version yet.
+func late(sw wire.Switches, r *Record) time.Duration {
+	if !sw.VisibleLateSpread {
+		return ms(sw.VisibleLateMS)
 	}
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, r.ID, r.Version)
+	return ms(int(int64(sw.VisibleLateMS) * int64(h.Sum32()) >> 32))
 }
 
 // Patch is an edit of a record: it gets the current version and returns the
@@ -213,7 +253,7 @@ func (t *Table) Update(id, actor string, seen int64, patch Patch) (*Record, bool
 		return cur, false, ErrStale
 	}
 	next := *cur
-	next.Fields = patch(cur)
+	next.Fields = t.w.altered(t.Schema.Name, cur.Fields, patch(cur))
 	edited := changedFields(cur.Fields, next.Fields)
 	if len(edited) == 0 && !t.w.Switches().NoopBumps {
 		return cur, false, nil

@@ -4,8 +4,6 @@
 package world
 
 import (
-	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,10 +45,13 @@ type World struct {
 	tables   map[string]*Table
 	switches atomic.Pointer[wire.Switches]
 
-	mu         sync.Mutex
-	listener   func(Change)
-	rejections []wire.Rejection
-	races      []*wire.Race
+	frozen atomic.Pointer[time.Time]
+
+	mu          sync.Mutex
+	listener    func(Change)
+	rejections  []*wire.Rejection
+	alterations []wire.Alteration
+	races       []*wire.Race
 }
 
 // New makes an empty world.
@@ -90,15 +91,6 @@ func (w *World) now() time.Time { return w.opts.Now().UTC() }
 
 func (w *World) newID(object string) string { return w.opts.NewID(object) }
 
-// Now is the server's clock, which may be off (switch ClockOffsetMS).
-func (w *World) Now() time.Time { return w.now().Add(ms(w.Switches().ClockOffsetMS)) }
-
-// Stamp is the server's clock in the granularity of its time stamps.
-func (w *World) Stamp() time.Time {
-	tick := max(ms(w.Switches().GranularityMS), time.Millisecond)
-	return w.Now().Truncate(tick)
-}
-
 // Switches gives the present switches.
 func (w *World) Switches() wire.Switches { return *w.switches.Load() }
 
@@ -113,92 +105,11 @@ func (w *World) Reset() {
 		t.mu.Unlock()
 	}
 	w.mu.Lock()
-	w.rejections, w.races = nil, nil
+	w.rejections, w.alterations, w.races = nil, nil, nil
 	w.mu.Unlock()
+	w.frozen.Store(nil)
 	w.SetSwitches(w.opts.Switches)
 	w.Log.Reset()
-}
-
-// Reject adds a rejection; ClearRejections removes all.
-func (w *World) Reject(r wire.Rejection) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rejections = append(slices.Clone(w.rejections), r)
-}
-
-// ClearRejections removes all rejections.
-func (w *World) ClearRejections() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rejections = nil
-}
-
-// Rejections lists the rejections.
-func (w *World) Rejections() []wire.Rejection {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.rejections
-}
-
-func (w *World) rejected(object, field string, v any) string {
-	for _, r := range w.Rejections() {
-		if r.Object != object || r.Field != field {
-			continue
-		}
-		if r.Value == "*" || reflect.DeepEqual(r.Value, v) {
-			if r.Message != "" {
-				return r.Message
-			}
-			return "is not accepted"
-		}
-	}
-	return ""
-}
-
-// AddRace arms a user's edit that runs between a client's read and its write.
-func (w *World) AddRace(r wire.Race) error {
-	if w.Table(r.Object) == nil {
-		return fmt.Errorf("there is no object %q", r.Object)
-	}
-	if r.At == "" {
-		r.At = wire.BeforeWrite
-	}
-	if r.At != wire.BeforeWrite && r.At != wire.AfterRead {
-		return fmt.Errorf("at is %q, not %s or %s", r.At, wire.BeforeWrite, wire.AfterRead)
-	}
-	r.Times = max(r.Times, 1)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.races = append(w.races, &r)
-	return nil
-}
-
-// Race runs the armed edits for a record; at is wire.BeforeWrite or wire.AfterRead.
-func (w *World) Race(at, object, id string) {
-	for _, r := range w.takeRaces(at, object, id) {
-		t := w.Table(object)
-		if r.Delete {
-			_, _ = t.Delete(id, UserActor(r.User), 0)
-			continue
-		}
-		// A record that is gone by now cannot be edited, as for a real user.
-		_, _, _ = t.Update(id, UserActor(r.User), 0, MergePatch(t.Schema, r.Fields))
-	}
-}
-
-func (w *World) takeRaces(at, object, id string) []wire.Race {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []wire.Race
-	w.races = slices.DeleteFunc(w.races, func(r *wire.Race) bool {
-		if r.At != at || r.Object != object || (r.ID != "" && r.ID != id) {
-			return false
-		}
-		out = append(out, *r)
-		r.Times--
-		return r.Times <= 0
-	})
-	return out
 }
 
 // UserActor names a user as an actor; the default user is "operator".
