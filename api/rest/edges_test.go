@@ -139,7 +139,7 @@ func TestWebhooks(t *testing.T) {
 	require.Equal(t, 1, pending(), "a repeated event is one change")
 	require.EqualValues(t, 1, h.control.nudges.Load(), "one nudge for both")
 
-	unmapped := `{"type":"deal.updated","data":{"id":"d1"}}`
+	unmapped := `{"type":"stage.updated","data":{"id":"s1"}}`
 	require.Equal(t, map[string]any{"accepted": 0.0, "ignored": 1.0}, post(path, unmapped, sign(unmapped)).body)
 	for _, signature := range []string{"", "junk", sign(event + " "), strings.TrimPrefix(sign(event), "sha256=")} {
 		post(path, event, signature).problem(t, http.StatusUnauthorized, "unauthorized")

@@ -159,7 +159,7 @@ func TestOpenerKeepsUntilSomethingChanges(t *testing.T) {
 		t.Helper()
 		in, err := opener.Open(t.Context(), connection)
 		require.NoError(t, err)
-		require.Len(t, in.Streams, 2)
+		require.Len(t, in.Streams, 3)
 		require.Equal(t, 8, in.Concurrency)
 		require.Equal(t, 500, in.LeftQuota.PerMinute)
 		capabilities := in.Left.Capabilities()

@@ -53,10 +53,12 @@ func TestShippedIntegration(t *testing.T) {
 
 	streams, err := resolved.Compile()
 	require.NoError(t, err)
-	require.Len(t, streams, 2)
-	require.Equal(t, "users", streams[1].Name())
-	require.Equal(t, record.KindEmail, streams[1].Field("email").Kind().Name)
-	require.False(t, streams[1].Field("email").Writable(record.Right))
+	require.Len(t, streams, 3)
+	require.Equal(t, "deals", streams[1].Name())
+	require.Equal(t, record.Kind{Name: record.KindRef, Stream: "leads"}, streams[1].Field("lead").Kind())
+	require.Equal(t, "users", streams[2].Name())
+	require.Equal(t, record.KindEmail, streams[2].Field("email").Kind().Name)
+	require.False(t, streams[2].Field("email").Writable(record.Right))
 }
 
 func TestShippedNames(t *testing.T) {
@@ -80,6 +82,37 @@ func TestShippedNames(t *testing.T) {
 	_, present, err = name.Read(record.Right, record.Fields{"email": "a@example.com"})
 	require.NoError(t, err)
 	require.False(t, present)
+}
+
+// Acme has one word for the stage and the status of a SalesOS deal.
+func TestShippedStages(t *testing.T) {
+	streams, err := shipped(t).Compile()
+	require.NoError(t, err)
+	stage := streams[1].Field("stage")
+	for word, want := range map[string]map[string]any{
+		"proposal": {"status": "open", "stage.id": "stage_proposal"},
+		"won":      {"status": "won", "stage.id": nil},
+	} {
+		patch, err := stage.Convert(record.Right, word, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, patch)
+	}
+	for word, deal := range map[string]record.Fields{
+		"proposal": {"status": "open", "stage": map[string]any{"id": "stage_proposal", "name": "Proposal"}},
+		"lost":     {"status": "lost", "stage": map[string]any{"id": "stage_proposal"}},
+		"new":      {"stage": map[string]any{"id": "stage_new"}},
+	} {
+		raw, _, err := stage.Read(record.Left, deal)
+		require.NoError(t, err)
+		patch, err := stage.Convert(record.Left, raw, nil)
+		require.NoError(t, err)
+		require.Equal(t, map[string]any{"stage": word}, patch)
+	}
+	raw, _, err := stage.Read(record.Left, record.Fields{"status": "open"})
+	require.NoError(t, err)
+	require.Nil(t, raw, "a deal without a stage")
+	_, err = stage.Convert(record.Left, "stage_of_their_own", nil)
+	require.Equal(t, fault.Invalid, fault.CodeOf(err), "it is parked, with the stage named")
 }
 
 func TestResolveNamesWhatIsMissing(t *testing.T) {

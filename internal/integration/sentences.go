@@ -208,7 +208,7 @@ func (t *teller) conversion(field *Field) string {
 	case record.KindDate:
 		text.WriteString("; as dates and times")
 	case record.KindRef:
-		fmt.Fprintf(&text, "; as a reference to %s, translated to the other side's id and left unset where it has no counterpart", field.As.Stream)
+		fmt.Fprintf(&text, "; as a reference to %s, translated to the other side's id, and left unset while it has no counterpart there", field.As.Stream)
 	}
 	if len(field.Values) > 0 {
 		words := make([]string, len(field.Values))
