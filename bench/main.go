@@ -47,6 +47,7 @@ func parts() []part {
 	return []part{
 		{"calls", "API calls per change, by kind", measureCalls},
 		{"backfill", "first loads against a plain HTTP loop", measureBackfill},
+		{"live", "from a signed webhook to the write on the other side", measureLive},
 	}
 }
 
