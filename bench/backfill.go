@@ -14,27 +14,35 @@ import (
 
 // plainRun starts the plain program on the systems of a world and waits for its end.
 func (w *world) plainRun(ctx context.Context, concurrency int, pairs [][2]string) (plainDone, error) {
+	args := []string{"plain", "-concurrency", fmt.Sprint(concurrency)}
+	if pairs != nil {
+		args = append(args, "-pairs")
+	}
+	return w.tool(ctx, pairs, args...)
+}
+
+// tool starts one of bench's own programs on the systems of a world, hands it
+// pairs of ids, and waits for its end.
+func (w *world) tool(ctx context.Context, pairs [][2]string, args ...string) (plainDone, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return plainDone{}, err
 	}
-	args := []string{"plain", "-left", w.left.root, "-right", w.right.root, "-concurrency", fmt.Sprint(concurrency)}
 	var in strings.Builder
-	if pairs != nil {
-		args = append(args, "-pairs")
-		for _, pair := range pairs {
-			fmt.Fprintf(&in, "%s %s\n", pair[0], pair[1])
-		}
+	for _, pair := range pairs {
+		fmt.Fprintf(&in, "%s %s\n", pair[0], pair[1])
 	}
 	var out, trouble bytes.Buffer
-	command := exec.CommandContext(ctx, self, args...)
+	command := exec.CommandContext(ctx, self, append(args, "-left", w.left.root, "-right", w.right.root)...)
 	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(in.String()), &out, &trouble
 	if err := command.Run(); err != nil {
-		return plainDone{}, fmt.Errorf("the plain program: %w: %s", err, trouble.String())
+		return plainDone{}, fmt.Errorf("the program %s: %w: %s", args[0], err, trouble.String())
 	}
 	var done plainDone
-	err = json.Unmarshal(out.Bytes(), &done)
-	return done, err
+	if err := json.Unmarshal(out.Bytes(), &done); err != nil {
+		return plainDone{}, fmt.Errorf("the program %s printed %.200q: %w", args[0], out.String(), err)
+	}
+	return done, nil
 }
 
 // firstLoads are the samples of one concurrency.

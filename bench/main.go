@@ -46,14 +46,16 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"calls", "API calls per change, by kind", measureCalls},
+		{"plan", "what a plan of SalesOS is spent on", measurePlans},
 		{"backfill", "first loads against a plain HTTP loop", measureBackfill},
 		{"live", "from a signed webhook to the write on the other side", measureLive},
+		{"actions", "Temporal actions per 1,000 changes", measureActions},
 	}
 }
 
 // tools are the programs that bench starts itself as, in processes of their own.
 func tools() map[string]func(context.Context, []string) error {
-	return map[string]func(context.Context, []string) error{"plain": runPlain}
+	return map[string]func(context.Context, []string) error{"plain": runPlain, "perrecord": runPerRecord}
 }
 
 func main() {

@@ -215,12 +215,7 @@ func (p *plain) edit(ctx context.Context, pairs [][2]string) error {
 	work := make(chan [2]string)
 	failed := p.each(func() error {
 		for pair := range work {
-			var got struct{ Data lead }
-			if err := p.call(ctx, http.MethodGet, p.left+"/v1/leads/"+pair[0], p.leftToken, nil, &got); err != nil {
-				return err
-			}
-			fields := map[string]any{"company_name": got.Data.Company}
-			if err := p.call(ctx, http.MethodPatch, p.right+"/api/2/contacts/"+pair[1], p.rightToken, fields, &struct{}{}); err != nil {
+			if err := p.copy(ctx, pair); err != nil {
 				return err
 			}
 		}
@@ -231,6 +226,16 @@ func (p *plain) edit(ctx context.Context, pairs [][2]string) error {
 	}
 	close(work)
 	return failed()
+}
+
+// copy reads one lead and writes its company into its contact.
+func (p *plain) copy(ctx context.Context, pair [2]string) error {
+	var got struct{ Data lead }
+	if err := p.call(ctx, http.MethodGet, p.left+"/v1/leads/"+pair[0], p.leftToken, nil, &got); err != nil {
+		return err
+	}
+	fields := map[string]any{"company_name": got.Data.Company}
+	return p.call(ctx, http.MethodPatch, p.right+"/api/2/contacts/"+pair[1], p.rightToken, fields, &struct{}{})
 }
 
 // each runs work as often side by side as calls may be made at a time. The
