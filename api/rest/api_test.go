@@ -205,6 +205,11 @@ func TestGuardAndStatus(t *testing.T) {
 	guard := h.call("GET", base+"/guard", nil)
 	require.Equal(t, "holding", guard.body["state"])
 	require.Len(t, guard.body["held"], 1)
+	require.EqualValues(t, 10, guard.body["limit"], "the figures at the top are those of deletes")
+	require.Equal(t, []any{
+		map[string]any{"stream": "leads", "op": "delete", "limit": 10.0, "per": "1h0m0s", "used": 0.0},
+		map[string]any{"stream": "leads", "op": "clear", "limit": 500.0, "per": "1h0m0s", "used": 0.0},
+	}, guard.body["streams"])
 	_, err := h.store.Enqueue(t.Context(), key, []ledger.Change{{Stream: "leads", Ref: record.Ref{Side: record.Left, Object: "leads", ID: "l2"}}}, time.Second)
 	require.NoError(t, err)
 	status := h.call("GET", base+"/status", nil)

@@ -140,9 +140,16 @@ func historyOf(entry ledger.HistoryEntry) HistoryEntry {
 
 func heldOf(held ledger.Held) Held {
 	return Held{
-		Id: held.ID, Stream: held.Stream, Side: Side(held.Ref.Side), Ref: refOf(held.Ref), Op: held.Op,
-		Since: held.Since.UTC(), Link: optional(held.LinkID),
+		Id: held.ID, Stream: held.Stream, Side: Side(held.Ref.Side), Ref: refOf(held.Ref), Op: GuardOp(held.Op),
+		Fields: namesOf(held.Fields), Since: held.Since.UTC(), Link: optional(held.LinkID),
 	}
+}
+
+func namesOf(fields []string) *[]string {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &fields
 }
 
 // mapped applies one to every item; never nil, since lists are told as [].

@@ -137,16 +137,37 @@ func (e DecisionChoose) Valid() bool {
 
 // Defines values for GuardState.
 const (
-	Clear   GuardState = "clear"
-	Holding GuardState = "holding"
+	GuardStateClear   GuardState = "clear"
+	GuardStateHolding GuardState = "holding"
 )
 
 // Valid indicates whether the value is a known member of the GuardState enum.
 func (e GuardState) Valid() bool {
 	switch e {
-	case Clear:
+	case GuardStateClear:
 		return true
-	case Holding:
+	case GuardStateHolding:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardOp.
+const (
+	GuardOpClear   GuardOp = "clear"
+	GuardOpDelete  GuardOp = "delete"
+	GuardOpRewrite GuardOp = "rewrite"
+)
+
+// Valid indicates whether the value is a known member of the GuardOp enum.
+func (e GuardOp) Valid() bool {
+	switch e {
+	case GuardOpClear:
+		return true
+	case GuardOpDelete:
+		return true
+	case GuardOpRewrite:
 		return true
 	default:
 		return false
@@ -155,19 +176,19 @@ func (e GuardState) Valid() bool {
 
 // Defines values for HistoryEntryOp.
 const (
-	Create HistoryEntryOp = "create"
-	Delete HistoryEntryOp = "delete"
-	Update HistoryEntryOp = "update"
+	HistoryEntryOpCreate HistoryEntryOp = "create"
+	HistoryEntryOpDelete HistoryEntryOp = "delete"
+	HistoryEntryOpUpdate HistoryEntryOp = "update"
 )
 
 // Valid indicates whether the value is a known member of the HistoryEntryOp enum.
 func (e HistoryEntryOp) Valid() bool {
 	switch e {
-	case Create:
+	case HistoryEntryOpCreate:
 		return true
-	case Delete:
+	case HistoryEntryOpDelete:
 		return true
-	case Update:
+	case HistoryEntryOpUpdate:
 		return true
 	default:
 		return false
@@ -519,6 +540,9 @@ type GuardInput struct {
 	Ids *[]string `json:"ids,omitempty"`
 }
 
+// GuardOp defines model for GuardOp.
+type GuardOp string
+
 // Health defines model for Health.
 type Health struct {
 	Status string `json:"status"`
@@ -526,9 +550,11 @@ type Health struct {
 
 // Held defines model for Held.
 type Held struct {
+	// Fields The fields that would be cleared or rewritten
+	Fields *[]string `json:"fields,omitempty"`
 	Id     string    `json:"id"`
 	Link   *string   `json:"link,omitempty"`
-	Op     string    `json:"op"`
+	Op     GuardOp   `json:"op"`
 	Ref    Ref       `json:"ref"`
 	Side   Side      `json:"side"`
 	Since  time.Time `json:"since"`
@@ -775,10 +801,11 @@ type Status struct {
 
 // StreamGuard defines model for StreamGuard.
 type StreamGuard struct {
-	Limit  int    `json:"limit"`
-	Per    string `json:"per"`
-	Stream string `json:"stream"`
-	Used   int    `json:"used"`
+	Limit  int     `json:"limit"`
+	Op     GuardOp `json:"op"`
+	Per    string  `json:"per"`
+	Stream string  `json:"stream"`
+	Used   int     `json:"used"`
 }
 
 // StreamStatus defines model for StreamStatus.

@@ -24,9 +24,9 @@ func (s *Server) GetGuard(ctx context.Context, request GetGuardRequestObject) (G
 	if err != nil {
 		return nil, err
 	}
-	answer := GetGuard200JSONResponse{State: Clear, Held: mapped(held, heldOf), Streams: &streams, NextCursor: optional(next)}
+	answer := GetGuard200JSONResponse{State: GuardStateClear, Held: mapped(held, heldOf), Streams: &streams, NextCursor: optional(next)}
 	if len(held) > 0 {
-		answer.State = Holding
+		answer.State = GuardStateHolding
 	}
 	if tightest, ok := nearestLimit(streams); ok {
 		answer.Limit, answer.Per, answer.Used = tightest.Limit, tightest.Per, tightest.Used
@@ -41,30 +41,27 @@ func (s *Server) streamGuards(ctx context.Context, connection ledger.Connection)
 	}
 	guards := make([]StreamGuard, 0, len(described.Streams))
 	for _, stream := range described.Streams {
-		if stream.GuardOff {
-			continue
+		for _, guard := range stream.Guards {
+			used, err := s.options.Store.GuardUsed(ctx, connection.Key, stream.Name, guard.Op, guard.Per)
+			if err != nil {
+				return nil, err
+			}
+			guards = append(guards, StreamGuard{Stream: stream.Name, Op: GuardOp(guard.Op), Limit: guard.Max, Per: guard.Per.String(), Used: used})
 		}
-		used, err := s.options.Store.GuardUsed(ctx, connection.Key, stream.Name, stream.GuardPer)
-		if err != nil {
-			return nil, err
-		}
-		guards = append(guards, StreamGuard{Stream: stream.Name, Limit: stream.GuardMax, Per: stream.GuardPer.String(), Used: used})
 	}
 	return guards, nil
 }
 
-// nearestLimit is the stream with the fewest operations left; the first of several.
-func nearestLimit(guards []StreamGuard) (StreamGuard, bool) {
-	if len(guards) == 0 {
-		return StreamGuard{}, false
-	}
-	nearest := guards[0]
-	for _, guard := range guards[1:] {
-		if guard.Limit-guard.Used < nearest.Limit-nearest.Used {
-			nearest = guard
+// nearestLimit is the stream with the fewest deletes left, the first of several;
+// where none guards deletes, the operation with the fewest left.
+func nearestLimit(guards []StreamGuard) (nearest StreamGuard, found bool) {
+	for _, guard := range guards {
+		deletes, better := guard.Op == GuardOpDelete, guard.Limit-guard.Used < nearest.Limit-nearest.Used
+		if !found || deletes && nearest.Op != GuardOpDelete || deletes == (nearest.Op == GuardOpDelete) && better {
+			nearest, found = guard, true
 		}
 	}
-	return nearest, true
+	return nearest, found
 }
 
 // ApproveGuard answers POST …/guard/approve.

@@ -97,10 +97,15 @@ type Description struct {
 // StreamDescription is what the API tells about a stream.
 type StreamDescription struct {
 	Name string
-	// GuardOff is set when nothing is held; else GuardMax operations pass per GuardPer.
-	GuardOff bool
-	GuardMax int
-	GuardPer time.Duration
+	// Guards are what the guard holds; operations that it does not hold are missing.
+	Guards []GuardDescription
+}
+
+// GuardDescription is one limit of a stream: Max operations pass per Per.
+type GuardDescription struct {
+	Op  ledger.GuardOp
+	Max int
+	Per time.Duration
 }
 
 // Receiver takes signed events. Its errors are fault.NotFound (no such

@@ -122,12 +122,25 @@ func (i *Installer) Describe(_ context.Context, connection ledger.Connection) (r
 	described := rest.Description{Name: plan.Integration.Name}
 	for n := range plan.Integration.Streams {
 		stream := &plan.Integration.Streams[n]
-		described.Streams = append(described.Streams, rest.StreamDescription{
-			Name: stream.Name, GuardOff: stream.Deletes.Guard.Off || stream.Mode == integration.ModeMatchOnly,
-			GuardMax: stream.Deletes.Guard.Max, GuardPer: stream.Deletes.Guard.Per,
-		})
+		described.Streams = append(described.Streams, rest.StreamDescription{Name: stream.Name, Guards: guardsOf(stream)})
 	}
 	return described, nil
+}
+
+func guardsOf(stream *integration.Stream) []rest.GuardDescription {
+	if stream.Mode == integration.ModeMatchOnly {
+		return nil
+	}
+	var guards []rest.GuardDescription
+	add := func(op ledger.GuardOp, guard integration.Guard) {
+		if !guard.Off {
+			guards = append(guards, rest.GuardDescription{Op: op, Max: guard.Max, Per: guard.Per})
+		}
+	}
+	add(ledger.GuardDelete, stream.Deletes.Guard)
+	add(ledger.GuardClear, stream.Guard.Clears)
+	add(ledger.GuardRewrite, stream.Guard.Rewrites)
+	return guards
 }
 
 // Target tells the webhook receiver about a connection.

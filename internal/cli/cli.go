@@ -35,6 +35,9 @@ type Control interface {
 	Resolve(ctx context.Context, conflictID string, resolution control.Resolution) error
 	// ReplayDeadLetters makes parked records due; no ids: all open ones.
 	ReplayDeadLetters(ctx context.Context, key ledger.Key, ids []string) (int, error)
+	// ApproveGuard and RejectGuard answer what the guard holds; no ids: all.
+	ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error)
+	RejectGuard(ctx context.Context, key ledger.Key, ids []string) (int, error)
 	// Status puts together what is known of a connection.
 	Status(ctx context.Context, key ledger.Key) (control.Status, error)
 	// Ping answers nil when the ledger and Temporal answer.
@@ -91,6 +94,7 @@ func New(options Options) *cobra.Command {
 		syncCommand(options), statusCommand(options), runsCommand(options),
 		conflictsCommand(options), resolveCommand(options),
 		deadLettersCommand(options), replayCommand(options),
+		guardCommand(options), approveCommand(options), rejectCommand(options),
 		pauseCommand(options), resumeCommand(options),
 		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options),
 	)

@@ -57,6 +57,14 @@ func (r *runner) ReplayDeadLetters(_ context.Context, _ ledger.Key, ids []string
 	return len(ids), nil
 }
 
+func (r *runner) ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error) {
+	return r.store.DecideHeld(ctx, key, ids, ledger.HeldApproved)
+}
+
+func (r *runner) RejectGuard(ctx context.Context, key ledger.Key, ids []string) (int, error) {
+	return r.store.DecideHeld(ctx, key, ids, ledger.HeldRejected)
+}
+
 type console struct {
 	t       *testing.T
 	runner  *runner

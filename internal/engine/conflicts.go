@@ -183,17 +183,6 @@ func (p *pass) voidMoved(left, right half) {
 	}
 }
 
-// endHeld ends what the guard holds, with or without an answer: the delete is
-// not to be made any more.
-func (p *pass) endHeld() []ledger.Held {
-	var rows []ledger.Held
-	for _, held := range p.state.Held {
-		held.State = ledger.HeldDone
-		rows = append(rows, held)
-	}
-	return rows
-}
-
 // recreate makes the deleted record anew from the survivor. The old pair stays
 // known as a tombstone under the id that is gone.
 func (p *pass) recreate(ctx context.Context, link ledger.Link, goneSide record.Side) error {

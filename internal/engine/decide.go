@@ -185,6 +185,14 @@ func (p *pass) decidedFields() map[string]bool {
 			fields[conflict.Field] = true
 		}
 	}
+	for _, held := range p.state.Held {
+		if held.State == ledger.HeldWaiting {
+			continue
+		}
+		for _, name := range held.Fields {
+			fields[name] = true
+		}
+	}
 	return fields
 }
 
@@ -201,7 +209,7 @@ func (p *pass) carryOutDecided(ctx context.Context, link ledger.Link, now pair, 
 	if err == nil {
 		// What is not in the state is not resolved.
 		p.state.DeadLetters = nil
-		err = p.carryOut(ctx, link, now, made)
+		err = p.carryOutGuarded(ctx, link, now, made)
 	}
 	if !fault.Is(err, fault.Invalid, fault.Duplicate) {
 		return err

@@ -228,7 +228,7 @@ func (p *pass) deleteChoice(goneSide record.Side) record.Side {
 
 // remove deletes the survivor, if the guard lets it pass.
 func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) error {
-	passed, err := p.guarded(ctx, &link, survivor.record.Ref)
+	passed, err := p.guardDelete(ctx, &link, survivor.record.Ref)
 	if err != nil || !passed {
 		return err
 	}
@@ -271,41 +271,6 @@ func (p *pass) notDeleted(ctx context.Context, intent ledger.Intent, cause error
 		return err
 	}
 	return onRef(cause, intent.Target)
-}
-
-// guarded counts a delete against the stream's guard, once however often it is
-// tried; beyond it the operation is held, visibly, until an operator approves.
-func (p *pass) guarded(ctx context.Context, link *ledger.Link, ref record.Ref) (bool, error) {
-	guard := p.stream.Spec.Deletes.Guard
-	var waiting *ledger.Held
-	for i := range p.state.Held {
-		switch p.state.Held[i].State {
-		case ledger.HeldApproved:
-			// It stays approved until the delete is done.
-			return true, nil
-		case ledger.HeldRejected:
-			return false, p.detach(ctx, *link)
-		case ledger.HeldWaiting:
-			waiting = &p.state.Held[i]
-		}
-	}
-	if guard.Off || link.Base.GuardTaken {
-		return true, nil
-	}
-	if waiting == nil {
-		passed, err := p.store().TakeGuard(ctx, p.key(), p.work.Stream, string(ledger.OpDelete), guard.Max, guard.Per)
-		if err != nil || passed {
-			link.Base = copyBase(link.Base)
-			link.Base.GuardTaken = passed
-			return passed, err
-		}
-		waiting = &ledger.Held{
-			ID: p.engine.options.NewID(), Stream: p.work.Stream, LinkID: link.ID, Ref: ref,
-			Op: string(ledger.OpDelete), Since: p.engine.options.Now(), State: ledger.HeldWaiting,
-		}
-	}
-	p.outcome = outcomeHeld
-	return false, p.finish(ctx, ledger.Commit{PutHeld: []ledger.Held{*waiting}})
 }
 
 // bury turns a link into a tombstone: both ids stay known, so that nothing

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,16 +34,16 @@ func (p *pass) linked(ctx context.Context) error {
 	if settled {
 		return errAgain
 	}
-	if !link.GoneAt.IsZero() || link.Base.Unread != "" || len(p.state.Held) > 0 {
+	if deletes := p.endHeld(ledger.GuardDelete); !link.GoneAt.IsZero() || link.Base.Unread != "" || len(deletes) > 0 {
 		// It was missing once and answers again: it was never deleted, and an answer
 		// about a held delete is void. And what we made has been read: from now on a
 		// "not found" means what it says.
 		link.GoneSide, link.GoneAt, link.Base.Unread, link.Base.GuardTaken = "", time.Time{}, "", false
 		p.state.Link = &link
-		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, PutHeld: p.endHeld()}); err != nil {
+		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, PutHeld: deletes}); err != nil {
 			return err
 		}
-		p.state.Held = nil
+		p.state.Held = slices.DeleteFunc(p.state.Held, func(held ledger.Held) bool { return held.Op == ledger.GuardDelete })
 	}
 	return p.agree(ctx, link, left.view, right.view)
 }
@@ -108,7 +109,7 @@ func (p *pass) agree(ctx context.Context, link ledger.Link, left, right view) er
 	if err := p.refs.err(); err != nil {
 		return err
 	}
-	return p.carryOut(ctx, link, now, made)
+	return p.carryOutGuarded(ctx, link, now, made)
 }
 
 func (p *pass) pairOf(link ledger.Link, left, right view) pair {

@@ -27,6 +27,8 @@ type pair struct {
 	// only, if not nil, names the fields that may be written: those that were
 	// decided on a pair that is parked because of others.
 	only map[string]bool
+	// guard is what the guard says of the fields.
+	guard guarding
 }
 
 func (p pair) of(side record.Side) view {
@@ -70,7 +72,7 @@ func makePlan(stream Stream, now pair) (plan, error) {
 		case merge.Conflict:
 			made.conflicts = append(made.conflicts, field.Name())
 		case merge.Write:
-			if now.only != nil && !now.only[field.Name()] {
+			if now.only != nil && !now.only[field.Name()] || now.guard.held[field.Name()] {
 				continue
 			}
 			if err := made.write(field, outcome, now); err != nil {
@@ -135,7 +137,8 @@ func appeared(field *mapping.Field, side record.Side, base, other any, refs mapp
 }
 
 // choiceFor returns the decision on a field if it is bound to the values that
-// are there now, or the correction a person gave for a parked record.
+// are there now, or the correction a person gave for a parked record, or the
+// value that stays because an operator rejected the edit of it.
 func choiceFor(field *mapping.Field, now pair) *merge.Choice {
 	name := field.Name()
 	if value, ok := now.overrides[name]; ok {
@@ -156,6 +159,9 @@ func choiceFor(field *mapping.Field, now pair) *merge.Choice {
 		case ledger.ChooseValue:
 			return &merge.Choice{Value: conflict.Decision.Value}
 		}
+	}
+	if stays, ok := now.guard.restore[name]; ok {
+		return &merge.Choice{Side: stays}
 	}
 	return nil
 }

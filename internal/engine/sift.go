@@ -79,7 +79,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	case s.matchOnly():
 		return link.GoneSide != ""
 	}
-	if len(state.Intents) > 0 || len(state.Held) > 0 || link.GoneSide != "" {
+	if len(state.Intents) > 0 || link.GoneSide != "" || len(state.Held) > 0 && !s.heldAs(state, side, v) {
 		return true
 	}
 	if len(state.Conflicts) > 0 {
@@ -89,6 +89,9 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	for _, field := range s.Mapping.Fields() {
 		value := v.values[field.Name()]
 		known, ok := base[field.Name()]
+		if held(state, field.Name()) {
+			continue
+		}
 		if !ok && dangling(field, side, value, refs) {
 			continue
 		}

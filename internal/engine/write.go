@@ -11,6 +11,21 @@ import (
 	"github.com/accord-sync/accord/internal/record"
 )
 
+// carryOutGuarded carries out what the guard lets pass of a plan.
+func (p *pass) carryOutGuarded(ctx context.Context, link ledger.Link, now pair, made plan) error {
+	said, err := p.guardEdits(ctx, link, now, made)
+	if err != nil {
+		return err
+	}
+	now.guard = said
+	if len(said.held)+len(said.restore) > 0 {
+		if made, err = makePlan(p.stream, now); err != nil {
+			return onRef(err, p.work.Ref)
+		}
+	}
+	return p.carryOut(ctx, link, now, made)
+}
+
 // carryOut does what a plan says: first the intents and whatever needs no
 // write, then each PATCH, then one commit that closes the intents and moves the
 // base for exactly the fields they wrote.
@@ -18,14 +33,16 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	link.Base = copyBase(link.Base)
 	moved := p.agreeBase(&link, now, made)
 	conflicts := p.conflictRows(link, now, made)
-	first := ledger.Commit{PutConflicts: conflicts.changed}
+	first := ledger.Commit{PutConflicts: conflicts.changed, PutHeld: append(p.heldRows(link, now.guard), now.guard.over...)}
 	if moved {
 		first.PutLinks = []ledger.Link{link}
 	}
 	if len(made.writes) == 0 {
 		first.PutConflicts = append(first.PutConflicts, conflicts.closing...)
+		first.PutHeld = append(first.PutHeld, now.guard.applied...)
 		p.report(conflicts)
 		p.outcomeOf(moved, conflicts)
+		p.countHeld(&first, now.guard)
 		p.keepNamed(now, made)
 		return p.finish(ctx, first)
 	}
@@ -59,13 +76,17 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	p.restIgnored(&link, intents, confirmed, made.both)
 	p.closeConfirmed(&last, intents, confirmed)
 	last.PutLinks = []ledger.Link{link}
+	last.PutHeld = p.heldRows(link, now.guard)
 	p.report(conflicts)
 	p.outcome = outcomeUpdated
+	p.countHeld(&last, now.guard)
 	if refused := firstIgnored(confirmed); refused != nil {
 		return p.parkAfter(ctx, last, refused)
 	}
 	if anyEdited(confirmed) {
 		last.Enqueue = append(last.Enqueue, p.sameChange())
+	} else {
+		last.PutHeld = append(last.PutHeld, now.guard.applied...)
 	}
 	p.keepNamed(now, made)
 	return p.finish(ctx, last)

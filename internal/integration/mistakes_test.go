@@ -96,6 +96,7 @@ func mistakes() []mistake {
 		{"bad time zone", "America/Sao_Paulo", "America/Nowhere"},
 		{"time zone without cron", `cron: "0 3 * * *", `, ""},
 		{"bad guard", "guard: {max: 10, per: 1h}", "guard: many"},
+		{"bad guard on clears", "    poll: {every: 30s", "    guard: {clears: {max: many}, rewrites: sometimes, moves: off}\n    poll: {every: 30s"},
 		{"bad guard number", "max: 10", "max: -1"},
 		{"stream without fields", "mode: match_only", "poll: {every: 30s}"},
 		{"match_only without match", "match: [email], mode", "mode"},
@@ -163,6 +164,7 @@ func variations(t *testing.T) string {
 	return strings.NewReplacer(
 		"integration: base", "integration: variations", "collision: upsert", "collision: ignore", "edited: keep", "edited: recreate",
 		"guard: {max: 10, per: 1h}", "guard: off", "policy: newest", "policy: right", `{cron: "0 3 * * *", time_zone: America/Sao_Paulo}`, "{every: 90s}",
+		"    poll: {every: 30s", "    guard: {clears: {max: 0}, rewrites: {per: 2h}}\n    poll: {every: 30s",
 		"    direction: both\n", "    direction: right_to_left\n", ", direction: left_to_right", "", "match: [email]\n    marker", "match: [email, phone]\n    marker",
 	).Replace(base(t))
 }
@@ -217,6 +219,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, CollisionUpsert, stream.Collision)
 	require.Equal(t, Conflicts{Policy: PolicyManual, Tie: "left", Deadline: defaultDeadline, Fallback: PolicyLeft}, stream.Conflicts)
 	require.Equal(t, Deletes{Policy: DeleteIgnore, Edited: EditedKeep, VerifyAfter: defaultVerifyAfter, Guard: Guard{Max: 10, Per: defaultGuardPer}}, stream.Deletes)
+	require.Equal(t, Guards{Clears: Guard{Max: 500, Per: defaultGuardPer}, Rewrites: Guard{Off: true, Max: 1000, Per: defaultGuardPer}}, stream.Guard)
 	require.Equal(t, Poll{Every: defaultPoll, Overlap: defaultOverlap}, stream.Poll)
 	require.Equal(t, Compare{Every: defaultCompare, TimeZone: "UTC"}, stream.Compare)
 	require.Equal(t, LeftToRight, stream.field("note").Direction)

@@ -278,17 +278,28 @@ func (t *teller) winner(policy string) string {
 }
 
 func (t *teller) guard() {
-	if t.stream.Deletes.Policy == DeleteIgnore {
-		return
-	}
 	guard := t.stream.Deletes.Guard
 	switch {
+	case t.stream.Deletes.Policy == DeleteIgnore:
 	case guard.Off:
 		t.say("guard", "Mass deletes are not held: the guard is off.")
 	case guard.Max == 0:
 		t.say("guard", "Every delete waits for an operator.")
 	default:
 		t.say("guard", "More than %d deletes in %s wait for an operator.", guard.Max, short(guard.Per))
+	}
+	t.guardEdits(t.stream.Guard.Clears, "clear a value", "cleared")
+	t.guardEdits(t.stream.Guard.Rewrites, "replace a value", "replaced")
+}
+
+func (t *teller) guardEdits(guard Guard, what, done string) {
+	switch {
+	case guard.Off:
+		t.say("guard", "Edits that %s in many records are not held.", what)
+	case guard.Max == 0:
+		t.say("guard", "Every edit that would %s on the other side waits for an operator.", what)
+	default:
+		t.say("guard", "When one field is %s in more than %d records of a side in %s, the rest waits for an operator.", done, guard.Max, short(guard.Per))
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 	defaultVerifyAfter = 10 * time.Second
 	defaultGuardMax    = 10
 	defaultGuardPer    = time.Hour
+	defaultClearsMax   = 500
+	defaultRewritesMax = 1000
 	defaultDeadline    = 72 * time.Hour
 )
 
@@ -50,6 +52,7 @@ func (d *decoder) stream(name string, v value) (Stream, bool) {
 	if stream.Mode != ModeMatchOnly {
 		stream.Conflicts = body.take("conflicts").conflicts(&stream)
 		stream.Deletes = body.take("deletes").deletes()
+		stream.Guard = body.take("guard").guards()
 	}
 	stream.Poll = body.take("poll").poll()
 	stream.Compare = body.take("compare").compare()
@@ -167,18 +170,40 @@ func (v value) deletes() Deletes {
 	read.Policy = body.take("policy").choice(DeleteIgnore, DeletePropagate)
 	read.Edited = body.take("edited").choice(EditedKeep, EditedDelete, EditedRecreate)
 	read.VerifyAfter = body.take("verify_after").duration(defaultVerifyAfter, 0)
-	guard := body.take("guard")
-	if _, single := guard.literal(); single {
-		text, ok := guard.scalar()
-		if read.Guard.Off = text == "off"; ok && !read.Guard.Off {
-			v.d.problem(guard, "must be {max, per} or off")
+	read.Guard = body.take("guard").guard(read.Guard)
+	body.done()
+	return read
+}
+
+// guards reads the guard on clears and rewrites.
+func (v value) guards() Guards {
+	read := Guards{Clears: Guard{Max: defaultClearsMax, Per: defaultGuardPer}, Rewrites: Guard{Off: true, Max: defaultRewritesMax, Per: defaultGuardPer}}
+	body := v.object()
+	if body == nil {
+		return read
+	}
+	read.Clears = body.take("clears").guard(read.Clears)
+	read.Rewrites = body.take("rewrites").guard(read.Rewrites)
+	body.done()
+	return read
+}
+
+// guard reads one limit: {max, per} or off.
+func (v value) guard(fallback Guard) Guard {
+	read := fallback
+	if _, single := v.literal(); single {
+		text, ok := v.scalar()
+		if read.Off = text == "off"; ok && !read.Off {
+			v.d.problem(v, "must be {max, per} or off")
 		}
-	} else if limits := guard.object(); limits != nil {
-		read.Guard.Max = limits.take("max").integer(defaultGuardMax, 0, 1_000_000)
-		read.Guard.Per = limits.take("per").duration(defaultGuardPer, leastInterval)
+		return read
+	}
+	if limits := v.object(); limits != nil {
+		read.Off = false
+		read.Max = limits.take("max").integer(fallback.Max, 0, 1_000_000)
+		read.Per = limits.take("per").duration(fallback.Per, leastInterval)
 		limits.done()
 	}
-	body.done()
 	return read
 }
 

@@ -185,6 +185,8 @@ type Stream struct {
 	Conflicts Conflicts
 	// Deletes says what a delete does.
 	Deletes Deletes
+	// Guard holds mass clears and mass rewrites; mass deletes are under Deletes.
+	Guard Guards
 	// Poll is how often changes are asked for.
 	Poll Poll
 	// Compare is how often everything is compared.
@@ -305,6 +307,15 @@ type Guard struct {
 	Max int
 	// Per is the window. Default 1h.
 	Per time.Duration
+}
+
+// Guards holds edits of one side that take values from many records of the
+// other. Each written side and each field is counted by itself.
+type Guards struct {
+	// Clears are values that become blank. Default {500, 1h}.
+	Clears Guard
+	// Rewrites are values that are replaced by others. Default off.
+	Rewrites Guard
 }
 
 // Poll is how changes are asked for.

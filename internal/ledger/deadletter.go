@@ -59,14 +59,51 @@ const (
 	HeldDone     HeldState = "done"
 )
 
+// GuardOp is a kind of operation that the guard counts and holds.
+type GuardOp string
+
+// The operations of the guard: a record is deleted, values become blank, values
+// are replaced by others.
+const (
+	GuardDelete  GuardOp = "delete"
+	GuardClear   GuardOp = "clear"
+	GuardRewrite GuardOp = "rewrite"
+)
+
 // Held is an operation the guard holds until an operator approves.
 type Held struct {
 	ID     string
 	Stream string
 	LinkID string
 	// Ref is the record that would be deleted, cleared or rewritten.
-	Ref   record.Ref
-	Op    string
-	Since time.Time
-	State HeldState
+	Ref record.Ref
+	Op  GuardOp
+	// Fields are the names of the fields that would be cleared or rewritten, sorted.
+	Fields []string
+	Since  time.Time
+	State  HeldState
+	// LeftPrint and RightPrint fingerprint the mapped values of the two sides
+	// when a clear or rewrite was last looked at: while both stay the same, there
+	// is nothing to look at, and a rejection is about these values.
+	LeftPrint, RightPrint string
+}
+
+// Print is the fingerprint of one side.
+func (h Held) Print(side record.Side) string {
+	if side == record.Left {
+		return h.LeftPrint
+	}
+	return h.RightPrint
+}
+
+// GuardTake is one operation that is counted.
+type GuardTake struct {
+	Stream string
+	Op     GuardOp
+	// Side and Field give each written side and field a count of its own; empty
+	// for deletes.
+	Side  record.Side
+	Field string
+	// Subject is counted once per window, however often it is tried: a link's id.
+	Subject string
 }

@@ -193,12 +193,14 @@ type Histories interface {
 
 // Guards counts and holds dangerous operations.
 type Guards interface {
-	// TakeGuard counts one operation of a stream in the window of length per
-	// that ends now, and reports whether it is within max. A refused operation
-	// is not counted.
-	TakeGuard(ctx context.Context, key Key, stream, op string, max int, per time.Duration) (bool, error)
-	// GuardUsed counts what was taken in the window.
-	GuardUsed(ctx context.Context, key Key, stream string, per time.Duration) (int, error)
+	// TakeGuard counts operations in the window of length per that ends now, in
+	// one transaction, and returns those beyond max. There is one count per
+	// stream, operation, side and field. A subject that was counted in the window
+	// passes again; what is refused is not counted.
+	TakeGuard(ctx context.Context, key Key, takes []GuardTake, max int, per time.Duration) (refused []GuardTake, err error)
+	// GuardUsed is what was taken in the window: the largest of the counts that
+	// the operation has in this stream.
+	GuardUsed(ctx context.Context, key Key, stream string, op GuardOp, per time.Duration) (int, error)
 	// ListHeld pages operations in a state (empty: held).
 	ListHeld(ctx context.Context, key Key, state HeldState, options ListOptions) (items []Held, next string, err error)
 	// DecideHeld approves or rejects held operations (ids empty: all that wait)

@@ -16,6 +16,7 @@ func bookTests() []test {
 	return []test{
 		{"history tells what was replaced", historyList},
 		{"guard counts a window", guardWindow},
+		{"guard counts each side and field apart", guardFields},
 		{"guard lets no more than its number through at once", guardRace},
 		{"held operations are decided", heldDecide},
 		{"a second run joins the first", runJoin},
@@ -61,26 +62,67 @@ func historyList(w *world) {
 }
 
 func guardWindow(w *world) {
-	take := func(stream string, max int) bool {
-		within, err := w.store.TakeGuard(w.ctx, w.key, stream, "delete", max, time.Hour)
+	next := 0
+	takeAs := func(stream, subject string, max int) bool {
+		refused, err := w.store.TakeGuard(w.ctx, w.key, []ledger.GuardTake{{Stream: stream, Op: ledger.GuardDelete, Subject: subject}}, max, time.Hour)
 		w.ok(err)
-		return within
+		return len(refused) == 0
+	}
+	take := func(stream string, max int) bool {
+		next++
+		return takeAs(stream, fmt.Sprint("link", next), max)
 	}
 	used := func() int {
-		n, err := w.store.GuardUsed(w.ctx, w.key, "leads", time.Hour)
+		n, err := w.store.GuardUsed(w.ctx, w.key, "leads", ledger.GuardDelete, time.Hour)
 		w.ok(err)
 		return n
 	}
+	require.Zero(w, used())
 	require.True(w, take("leads", 2))
 	w.clock.Advance(30 * time.Minute)
 	require.True(w, take("leads", 2))
 	require.False(w, take("leads", 2))
 	require.Equal(w, 2, used(), "a refused operation is not counted")
+	require.True(w, takeAs("leads", "link1", 2), "what was counted passes again")
+	require.Equal(w, 2, used(), "and is counted once")
 	require.True(w, take("deals", 1))
 	w.clock.Advance(31 * time.Minute)
 	require.Equal(w, 1, used())
-	require.True(w, take("leads", 2))
+	require.True(w, takeAs("leads", "link1", 2), "its time is over: it counts again")
+	require.Equal(w, 2, used())
+	require.False(w, take("leads", 2))
 	require.False(w, take("leads", 0))
+	_, err := w.store.TakeGuard(w.ctx, w.key, []ledger.GuardTake{{Stream: "leads", Op: ledger.GuardDelete}}, 1, time.Hour)
+	w.code(fault.Usage, err)
+}
+
+func guardFields(w *world) {
+	of := func(op ledger.GuardOp, subject string, side record.Side, fields ...string) []ledger.GuardTake {
+		var takes []ledger.GuardTake
+		for _, field := range fields {
+			takes = append(takes, ledger.GuardTake{Stream: "leads", Op: op, Side: side, Field: field, Subject: subject})
+		}
+		return takes
+	}
+	take := func(takes []ledger.GuardTake, max int) []ledger.GuardTake {
+		refused, err := w.store.TakeGuard(w.ctx, w.key, takes, max, time.Hour)
+		w.ok(err)
+		return refused
+	}
+	require.Empty(w, take(of(ledger.GuardClear, "a", record.Left, "phone", "name"), 2))
+	require.Empty(w, take(of(ledger.GuardClear, "b", record.Left, "phone"), 2))
+	require.Equal(w, of(ledger.GuardClear, "c", record.Left, "phone"), take(of(ledger.GuardClear, "c", record.Left, "name", "phone"), 2),
+		"each field has a count of its own")
+	require.Empty(w, take(of(ledger.GuardClear, "c", record.Right, "phone"), 2), "so has each side")
+	require.Empty(w, take(of(ledger.GuardRewrite, "c", record.Left, "phone"), 1), "and each operation")
+	used := func(op ledger.GuardOp) int {
+		n, err := w.store.GuardUsed(w.ctx, w.key, "leads", op, time.Hour)
+		w.ok(err)
+		return n
+	}
+	require.Equal(w, 2, used(ledger.GuardClear))
+	require.Equal(w, 1, used(ledger.GuardRewrite))
+	require.Zero(w, used(ledger.GuardDelete))
 }
 
 func guardRace(w *world) {
@@ -90,13 +132,14 @@ func guardRace(w *world) {
 	for i := range 3 {
 		store := w.db.Open(w.T, w.clock)
 		group.Go(func() {
-			for range 5 {
-				within, err := store.TakeGuard(w.ctx, w.key, "leads", fmt.Sprint("op", i), 7, time.Hour)
+			for n := range 5 {
+				refused, err := store.TakeGuard(w.ctx, w.key,
+					[]ledger.GuardTake{{Stream: "leads", Op: ledger.GuardDelete, Subject: fmt.Sprint(i, "-", n)}}, 7, time.Hour)
 				if err != nil {
 					w.Errorf("take: %v", err)
 				}
 				mutex.Lock()
-				if within {
+				if err == nil && len(refused) == 0 {
 					taken++
 				}
 				mutex.Unlock()
@@ -115,6 +158,8 @@ func heldDecide(w *world) {
 			ID: id, Stream: "leads", LinkID: "link", Ref: right(id), Op: "delete", Since: at.Add(time.Duration(i) * time.Second), State: ledger.HeldWaiting,
 		})
 	}
+	commit.PutHeld[1].Op, commit.PutHeld[1].Fields = ledger.GuardClear, []string{"name", "phone"}
+	commit.PutHeld[1].LeftPrint, commit.PutHeld[1].RightPrint = "l", "r"
 	w.commit(commit)
 	list := func(state ledger.HeldState) []string {
 		return pages(w, func(o ledger.ListOptions) ([]ledger.Held, string, error) {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
@@ -12,15 +13,16 @@ import (
 // window can be configured later.
 const guardMemory = 7 * 24 * time.Hour
 
-// TakeGuard implements ledger.Guards. All operations of a stream share its window.
-func (s *Store) TakeGuard(ctx context.Context, key ledger.Key, stream, op string, max int, per time.Duration) (bool, error) {
-	id, err := s.newID()
-	if err != nil {
-		return false, err
+// TakeGuard implements ledger.Guards.
+func (s *Store) TakeGuard(ctx context.Context, key ledger.Key, takes []ledger.GuardTake, max int, per time.Duration) ([]ledger.GuardTake, error) {
+	for _, take := range takes {
+		if take.Stream == "" || take.Op == "" || take.Subject == "" {
+			return nil, fault.New(fault.Usage, "what the guard counts needs a stream, an operation and a subject")
+		}
 	}
-	within := false
-	err = s.write(ctx, func(t *txn) error {
-		within = false
+	var refused []ledger.GuardTake
+	err := s.write(ctx, func(t *txn) error {
+		refused = nil
 		// The connection's row makes those that count wait for each other.
 		var one int
 		found, err := t.row("SELECT 1 FROM connections WHERE tenant_id = $1 AND connection_id = $2"+s.dialect.forUpdate,
@@ -31,20 +33,44 @@ func (s *Store) TakeGuard(ctx context.Context, key ledger.Key, stream, op string
 		if !found {
 			return noConnection(key)
 		}
-		used, err := t.guardUsed(key, stream, per)
-		if err != nil || used >= max {
-			return err
+		for _, take := range takes {
+			passed, err := t.take(key, take, max, per)
+			if err != nil {
+				return err
+			}
+			if !passed {
+				refused = append(refused, take)
+			}
 		}
-		if _, err := t.exec("DELETE FROM guard_takes WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND at <= $4",
-			key.Tenant, key.Connection, stream, t.now-longer(per, guardMemory).Microseconds()); err != nil {
-			return err
-		}
-		within = true
-		_, err = t.exec("INSERT INTO guard_takes (tenant_id, connection_id, id, stream, op, at) VALUES ($1, $2, $3, $4, $5, $6)",
-			key.Tenant, key.Connection, id, stream, op, t.now)
-		return err
+		return nil
 	})
-	return within && err == nil, err
+	if err != nil {
+		return nil, err
+	}
+	return refused, nil
+}
+
+const whereTaken = " FROM guard_takes WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND op = $4 AND side = $5 AND field = $6"
+
+func (t *txn) take(key ledger.Key, take ledger.GuardTake, max int, per time.Duration) (bool, error) {
+	id := strings.Join([]string{take.Stream, string(take.Op), string(take.Side), take.Field, take.Subject}, "/")
+	args := []any{key.Tenant, key.Connection, take.Stream, string(take.Op), string(take.Side), take.Field, t.now - per.Microseconds()}
+	var n int
+	known, err := t.row("SELECT 1"+whereTaken+" AND at > $7 AND id = $8", append(args, id), &n)
+	if err != nil || known {
+		return known, err
+	}
+	if _, err := t.row("SELECT COUNT(*)"+whereTaken+" AND at > $7", args, &n); err != nil || n >= max {
+		return false, err
+	}
+	args[6] = t.now - longer(per, guardMemory).Microseconds()
+	if _, err := t.exec("DELETE"+whereTaken+" AND at <= $7", args...); err != nil {
+		return false, err
+	}
+	_, err = t.exec(`INSERT INTO guard_takes (tenant_id, connection_id, id, stream, op, side, field, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (tenant_id, connection_id, id) DO UPDATE SET at = excluded.at`,
+		key.Tenant, key.Connection, id, take.Stream, string(take.Op), string(take.Side), take.Field, t.now)
+	return err == nil, err
 }
 
 func longer(a, b time.Duration) time.Duration {
@@ -54,25 +80,23 @@ func longer(a, b time.Duration) time.Duration {
 	return b
 }
 
-func (t *txn) guardUsed(key ledger.Key, stream string, per time.Duration) (int, error) {
-	used := 0
-	_, err := t.row("SELECT COUNT(*) FROM guard_takes WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND at > $4",
-		[]any{key.Tenant, key.Connection, stream, t.now - per.Microseconds()}, &used)
-	return used, err
-}
-
 // GuardUsed implements ledger.Guards.
-func (s *Store) GuardUsed(ctx context.Context, key ledger.Key, stream string, per time.Duration) (int, error) {
+func (s *Store) GuardUsed(ctx context.Context, key ledger.Key, stream string, op ledger.GuardOp, per time.Duration) (int, error) {
 	used := 0
 	err := s.read(ctx, func(t *txn) error {
-		var err error
-		used, err = t.guardUsed(key, stream, per)
+		used = 0
+		_, err := t.row(`SELECT COUNT(*) AS used FROM guard_takes WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND op = $4
+			AND at > $5 GROUP BY side, field ORDER BY used DESC LIMIT 1`,
+			[]any{key.Tenant, key.Connection, stream, string(op), t.now - per.Microseconds()}, &used)
 		return err
 	})
 	return used, err
 }
 
-const heldColumns = `id, stream, link_id, side, object, record_id, op, since, state`
+const heldColumns = `id, stream, link_id, side, object, record_id, op, since, state, fields, left_print, right_print`
+
+// fieldSeparator stands between names of fields, none of which has a line break.
+const fieldSeparator = "\n"
 
 // selectHeld reads held operations of a connection; $1 and $2 are its key.
 func (t *txn) selectHeld(key ledger.Key, where string, args ...any) ([]ledger.Held, error) {
@@ -81,10 +105,17 @@ func (t *txn) selectHeld(key ledger.Key, where string, args ...any) ([]ledger.He
 		append([]any{key.Tenant, key.Connection}, args...), func(scan func(...any) error) error {
 			var h ledger.Held
 			var since int64
-			err := scan(&h.ID, &h.Stream, &h.LinkID, &h.Ref.Side, &h.Ref.Object, &h.Ref.ID, &h.Op, &since, &h.State)
+			var fields string
+			if err := scan(&h.ID, &h.Stream, &h.LinkID, &h.Ref.Side, &h.Ref.Object, &h.Ref.ID, &h.Op, &since, &h.State,
+				&fields, &h.LeftPrint, &h.RightPrint); err != nil {
+				return err
+			}
 			h.Since = timeOf(since)
+			if fields != "" {
+				h.Fields = strings.Split(fields, fieldSeparator)
+			}
 			items = append(items, h)
-			return err
+			return nil
 		})
 	return items, err
 }
@@ -100,12 +131,13 @@ func (t *txn) putHeld(key ledger.Key, commit ledger.Commit) error {
 			since = t.now
 		}
 		if _, err := t.exec(`INSERT INTO held (tenant_id, connection_id, `+heldColumns+`, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 			ON CONFLICT (tenant_id, connection_id, id) DO UPDATE SET link_id = excluded.link_id, side = excluded.side,
 				object = excluded.object, record_id = excluded.record_id, op = excluded.op, state = excluded.state,
+				fields = excluded.fields, left_print = excluded.left_print, right_print = excluded.right_print,
 				updated_at = excluded.updated_at`,
-			key.Tenant, key.Connection, h.ID, h.Stream, h.LinkID, string(h.Ref.Side), h.Ref.Object, h.Ref.ID, h.Op, since,
-			string(h.State), t.now); err != nil {
+			key.Tenant, key.Connection, h.ID, h.Stream, h.LinkID, string(h.Ref.Side), h.Ref.Object, h.Ref.ID, string(h.Op), since,
+			string(h.State), strings.Join(h.Fields, fieldSeparator), h.LeftPrint, h.RightPrint, t.now); err != nil {
 			return err
 		}
 	}
