@@ -35,8 +35,9 @@ type Control interface {
 	Resolve(ctx context.Context, conflictID string, resolution control.Resolution) error
 	// ReplayDeadLetters makes parked records due; no ids: all open ones.
 	ReplayDeadLetters(ctx context.Context, key ledger.Key, ids []string) (int, error)
-	// ApproveGuard and RejectGuard answer what the guard holds; no ids: all.
+	// ApproveGuard lets held operations happen; no ids: all that wait.
 	ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error)
+	// RejectGuard refuses held operations; no ids: all that wait.
 	RejectGuard(ctx context.Context, key ledger.Key, ids []string) (int, error)
 	// Status puts together what is known of a connection.
 	Status(ctx context.Context, key ledger.Key) (control.Status, error)
