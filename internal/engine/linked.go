@@ -95,7 +95,7 @@ func (p *pass) agree(ctx context.Context, link ledger.Link, left, right view) er
 	if parked && len(only) == 0 {
 		return p.finishParked(ctx)
 	}
-	if err := p.dependenciesKnown(ctx, left, right); err != nil {
+	if err := p.dependenciesKnown(ctx, link.Base, left, right); err != nil {
 		return err
 	}
 	now := p.pairOf(link, left, right)

@@ -192,6 +192,7 @@ func (p *pass) follow(ctx context.Context, link ledger.Link, commit ledger.Commi
 	if err := p.commit(ctx, commit); err != nil {
 		return err
 	}
+	p.state.Link = &link
 	return p.finish(ctx, ledger.Commit{})
 }
 

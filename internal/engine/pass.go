@@ -209,7 +209,17 @@ func (p *pass) finish(ctx context.Context, commit ledger.Commit) error {
 	commit.RunDone++
 	commit.PutDeadLetters = append(commit.PutDeadLetters, p.resolvedLetters()...)
 	commit.Counts = commit.Counts.Add(countOf(p.outcome))
-	return p.commit(ctx, commit)
+	link, made, err := p.wakeWith(ctx, &commit)
+	if err != nil {
+		return err
+	}
+	if err := p.commit(ctx, commit); err != nil {
+		return err
+	}
+	if made {
+		p.wakeLate(ctx, link)
+	}
+	return nil
 }
 
 // resolvedLetters closes the open dead letters of a record that went through.

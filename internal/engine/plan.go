@@ -103,6 +103,9 @@ func factsOf(stream Stream, field *mapping.Field, now pair) merge.Facts {
 		Newer:        now.newer,
 		Choice:       choiceFor(field, now),
 	}
+	if source, ok := strayed(field, now); ok {
+		facts.LeftChanged, facts.RightChanged = source == record.Left, source == record.Right
+	}
 	if field.Kind().Name == record.KindSet {
 		facts.Set = &merge.SetFacts{
 			Left: elements(field, record.Left, left, now.refs), Right: elements(field, record.Right, right, now.refs),
@@ -110,30 +113,6 @@ func factsOf(stream Stream, field *mapping.Field, now pair) merge.Facts {
 		}
 	}
 	return facts
-}
-
-// turnedUp reports whether a reference that was left unset for want of a
-// counterpart can be translated by now: then it is filled like at a first link.
-func turnedUp(field *mapping.Field, now pair) bool {
-	name := field.Name()
-	for _, side := range record.Sides() {
-		base, other := now.base.Of(side)[name], now.base.Of(side.Other())[name]
-		if !changed(field, now.of(side).values[name], base) && !changed(field, now.of(side.Other()).values[name], other) &&
-			appeared(field, side, base, other, now.refs) {
-			return true
-		}
-	}
-	return false
-}
-
-// appeared reports whether the base of a side is a reference which the other
-// side's does not hold although it has a counterpart there now.
-func appeared(field *mapping.Field, side record.Side, base, other any, refs mapping.Resolver) bool {
-	if field.Kind().Name != record.KindRef || record.IsBlank(base) || !record.IsBlank(other) {
-		return false
-	}
-	to := side.Other()
-	return field.Writable(to) && !field.Lossy(to) && !dangling(field, side, base, refs)
 }
 
 // choiceFor returns the decision on a field if it is bound to the values that
@@ -228,7 +207,11 @@ func (p *plan) write(field *mapping.Field, outcome merge.Outcome, now pair) erro
 	var needed []fieldWrite
 	for _, target := range sides {
 		one, err := writeOf(field, target, outcome, now)
-		if noCounterpart(err) && outcome.From.Valid() && hasBase(now, name) {
+		decided := outcome.Why == merge.WhyDecision
+		if noCounterpart(err) && decided && !outcome.From.Valid() {
+			return err
+		}
+		if noCounterpart(err) && (decided || outcome.From.Valid() && hasBase(now, name)) {
 			if record.IsBlank(now.of(target).values[name]) {
 				p.agree = append(p.agree, name)
 				return nil

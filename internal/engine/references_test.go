@@ -166,6 +166,12 @@ func TestDealsGoBothWays(t *testing.T) {
 }
 
 // replaceOnce edits an integration file at the one place where old stands.
+func replaceAll(t *testing.T, yaml, old, with string) string {
+	t.Helper()
+	require.Contains(t, yaml, old)
+	return strings.ReplaceAll(yaml, old, with)
+}
+
 func replaceOnce(t *testing.T, yaml, old, with string) string {
 	t.Helper()
 	require.Equal(t, 1, strings.Count(yaml, old))

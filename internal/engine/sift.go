@@ -30,6 +30,9 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 		return sifted{}, err
 	}
 	refs := newResolver(ctx, e.options.Store, in.Key)
+	if err := refs.prepare(stream, side, records, states); err != nil {
+		return sifted{}, err
+	}
 	var result sifted
 	for _, found := range records {
 		v, err := stream.look(side, found, refs.lookup)
@@ -95,25 +98,11 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 		if !ok && dangling(field, side, value, refs) {
 			continue
 		}
-		if !ok || changed(field, value, known) || appeared(field, side, known, link.Base.Of(side.Other())[field.Name()], refs) {
+		if !ok || changed(field, value, known) || unsettled(field, side, link.Base, refs) {
 			return !parkedAs(state, v)
 		}
 	}
 	return false
-}
-
-// dangling reports whether a reference is blank or has no counterpart yet: such
-// a field stays unset and asks for nothing.
-func dangling(field *mapping.Field, side record.Side, value any, refs mapping.Resolver) bool {
-	if field.Kind().Name != record.KindRef {
-		return false
-	}
-	if record.IsBlank(value) {
-		return true
-	}
-	id, _ := record.Canon(field.Kind(), value).(string)
-	_, known := refs(field.Kind().Stream, side, id)
-	return !known
 }
 
 // openLetter reports whether the record or its counterpart is parked.

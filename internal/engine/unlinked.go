@@ -45,7 +45,7 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if !p.stream.writes(found.record.Ref.Side.Other()) || p.stream.matchOnly() {
 		return p.finish(ctx, ledger.Commit{})
 	}
-	if err := p.dependenciesKnown(ctx, found); err != nil {
+	if err := p.dependenciesKnown(ctx, ledger.Base{}, found); err != nil {
 		return err
 	}
 	return p.create(ctx, found)

@@ -110,7 +110,7 @@ func (r *resolver) lookup(stream string, from record.Side, id string) (string, b
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	memo := stream + "/" + string(from) + "/" + id
+	memo := memoOf(stream, from, id)
 	if counterpart, ok := r.known[memo]; ok {
 		return counterpart, counterpart != ""
 	}
