@@ -82,12 +82,10 @@ func (w *world) spentSince(ctx context.Context, from position, pairs map[string]
 			place := call.Path[strings.LastIndex(call.Path, "/")+1:]
 			at, written := wrote[call.ID]
 			switch {
+			case !strings.Contains(call.Path, "/"+object) && call.Method == http.MethodGet && call.ID == "":
+				s.lists++ // of other streams, of deletes
 			case !strings.Contains(call.Path, "/"+object):
-				if call.Method == http.MethodGet && place == "deleted" {
-					s.lists++
-				} else {
-					s.other++
-				}
+				s.other++
 			case call.Method != http.MethodGet:
 				s.writes++
 			case place == "search" || strings.Contains(call.Query, "search="):

@@ -50,12 +50,13 @@ func parts() []part {
 		{"backfill", "first loads against a plain HTTP loop", measureBackfill},
 		{"live", "from a signed webhook to the write on the other side", measureLive},
 		{"actions", "Temporal actions per 1,000 changes", measureActions},
+		{"size", "cost and memory with growing ledgers", measureSizes},
 	}
 }
 
 // tools are the programs that bench starts itself as, in processes of their own.
 func tools() map[string]func(context.Context, []string) error {
-	return map[string]func(context.Context, []string) error{"plain": runPlain, "perrecord": runPerRecord}
+	return map[string]func(context.Context, []string) error{"plain": runPlain, "perrecord": runPerRecord, "target": runTarget}
 }
 
 func main() {

@@ -24,6 +24,11 @@ type process struct {
 	args []string
 	env  []string
 	log  string
+	// dir is where it runs (the folder of the log if empty), remove a folder that
+	// goes when it has ended, as the user it runs as if that is another one.
+	dir, remove string
+	as          *syscall.SysProcAttr
+
 	cmd  *exec.Cmd
 	done chan struct{}
 	// before is the CPU time of its earlier lives.
@@ -37,7 +42,10 @@ func (p *process) start(ctx context.Context) error {
 		return fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = p.env, out, out, filepath.Dir(p.log)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.SysProcAttr = p.env, out, out, filepath.Dir(p.log), p.as
+	if p.dir != "" {
+		cmd.Dir = p.dir
+	}
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("start %s: %w", p.name, err), out.Close())
 	}
@@ -65,6 +73,9 @@ func (p *process) end(signal syscall.Signal) {
 	}
 	p.before += p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 	p.cmd = nil
+	if p.remove != "" {
+		_ = os.RemoveAll(p.remove) // a temporary folder
+	}
 }
 
 // tail is the end of its log.
@@ -86,23 +97,27 @@ func (p *process) cpu() time.Duration {
 }
 
 // cpuOf reads user and system time of a process; 0 when it has ended.
-func cpuOf(pid int) time.Duration {
+func cpuOf(pid int) time.Duration { return ticksOf(pid, 2) }
+
+// ticksOf adds the first n of a process's times: user, system, and those of its
+// ended children.
+func ticksOf(pid, n int) time.Duration {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
-	// The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it (man 5 proc).
+	// The name in brackets may hold spaces; utime is the 12th field behind it (man 5 proc).
 	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < 11+n {
 		return 0
 	}
 	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	for _, field := range fields[11 : 11+n] {
+		one, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
 			return 0
 		}
-		ticks += n
+		ticks += one
 	}
 	// Linux counts in USER_HZ, which is 100 everywhere Go runs.
 	return time.Duration(ticks) * 10 * time.Millisecond
