@@ -50,11 +50,12 @@ func (p *pass) byOwnMarker(ctx context.Context, source view) (*view, error) {
 	if err := p.notUnderWay(ctx, origin); err != nil {
 		return nil, err
 	}
-	return p.freeRecord(ctx, origin, func(other view) bool {
+	found, err := p.freeRecord(ctx, origin, func(other view) bool {
 		theirs := p.stream.Spec.Marker.Of(other.record.Ref.Side)
 		carried, _ := other.record.Fields.Get(theirs)
 		return theirs == "" || record.IsBlank(carried) || carries(other.record, theirs, ref.ID)
 	})
+	return p.notForeign(ctx, found, ref, origin, err)
 }
 
 // notUnderWay puts a record off that looks like the fruit of a create which is
@@ -98,6 +99,7 @@ func (p *pass) byTheirMarker(ctx context.Context, source view) (*view, error) {
 	}
 	for _, candidate := range candidates {
 		found, err := p.freeRecord(ctx, candidate.Ref, func(other view) bool { return carries(other.record, path, source.record.Ref.ID) })
+		found, err = p.notForeign(ctx, found, candidate.Ref, source.record.Ref, err)
 		if found != nil || err != nil {
 			return found, err
 		}

@@ -144,7 +144,9 @@ func (p *pass) settleCreate(ctx context.Context, intent ledger.Intent) (made rec
 		if err != nil {
 			return record.Record{}, false, err
 		}
-		matches = slices.DeleteFunc(matches, func(one record.Record) bool { return !carries(one, path, intent.Source.ID) })
+		if matches, err = p.ownFruits(ctx, matches, path, intent.Source); err != nil {
+			return record.Record{}, false, err
+		}
 		if len(matches) > 1 {
 			return record.Record{}, false, fault.New(fault.Duplicate, "%d records carry the marker of this one: merge or delete all but one, then replay", len(matches)).On(intent.Source)
 		}
@@ -161,6 +163,24 @@ func (p *pass) settleCreate(ctx context.Context, intent ledger.Intent) (made rec
 		return record.Record{}, false, later(min(wait, settlePause), "a record created just before a crash may not be visible yet")
 	}
 	return record.Record{}, false, nil
+}
+
+// ownFruits keeps the records whose marker names the source of our create.
+func (p *pass) ownFruits(ctx context.Context, matches []record.Record, path string, source record.Ref) ([]record.Record, error) {
+	var own []record.Record
+	for _, one := range matches {
+		if !carries(one, path, source.ID) {
+			continue
+		}
+		foreign, err := p.foreign(ctx, one.Ref, source)
+		if err != nil {
+			return nil, err
+		}
+		if !foreign {
+			own = append(own, one)
+		}
+	}
+	return own, nil
 }
 
 // carries reports whether a record's marker field holds id.

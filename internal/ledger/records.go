@@ -43,6 +43,9 @@ type Records interface {
 	// SomeLinked returns up to n ids on a side that have an active link and are
 	// not marked gone, without the one named: the control of a verified delete.
 	SomeLinked(ctx context.Context, key Key, stream string, side record.Side, except string, n int) ([]string, error)
+	// LinkedElsewhere returns the other connections of the tenant that have a link
+	// (no tombstone) between the two refs, or an open create of a from b.
+	LinkedElsewhere(ctx context.Context, key Key, a, b record.Ref) ([]Key, error)
 	// CountLinks counts active links by stream.
 	CountLinks(ctx context.Context, key Key) (map[string]int, error)
 	// MatchCandidates returns the seen refs of a side with that match hash,

@@ -22,6 +22,7 @@ func loadTests() []test {
 		{"counterparts", loadCounterparts},
 		{"some linked", loadSomeLinked},
 		{"match candidates", loadCandidates},
+		{"linked elsewhere", loadElsewhere},
 	}
 }
 
@@ -214,6 +215,35 @@ func loadSomeLinked(w *world) {
 	got, err = w.store.SomeLinked(w.ctx, w.key, "leads", record.Right, "", 2)
 	w.ok(err)
 	require.Len(w, got, 2)
+}
+
+func loadElsewhere(w *world) {
+	elsewhere := func(key ledger.Key, a, b record.Ref) []ledger.Key {
+		keys, err := w.store.LinkedElsewhere(w.ctx, key, a, b)
+		w.ok(err)
+		return keys
+	}
+	second := ledger.Key{Tenant: w.key.Tenant, Connection: "second"}
+	stranger := ledger.Key{Tenant: "stranger", Connection: "third"}
+	for _, key := range []ledger.Key{second, stranger} {
+		w.ok(w.store.CreateConnection(w.ctx, ledger.Connection{Key: key, State: ledger.Active, Version: 1}))
+	}
+	w.commit(ledger.Commit{PutLinks: []ledger.Link{link("1")}, OpenIntents: []ledger.Intent{
+		{ID: "i", Stream: "leads", Op: ledger.OpCreate, Source: right("r2"), Target: left("")},
+	}})
+	require.Equal(w, []ledger.Key{w.key}, elsewhere(second, left("l1"), right("r1")))
+	require.Equal(w, []ledger.Key{w.key}, elsewhere(second, right("r1"), left("l1")))
+	require.Equal(w, []ledger.Key{w.key}, elsewhere(second, left("l9"), right("r2")), "it may be the fruit of a create under way")
+	require.Empty(w, elsewhere(second, right("l9"), left("r2")))
+	require.Empty(w, elsewhere(second, left("l1"), right("r2x")))
+	require.Empty(w, elsewhere(w.key, left("l1"), right("r1")), "the connection itself is not elsewhere")
+	require.Empty(w, elsewhere(stranger, left("l1"), right("r1")), "nor is another tenant's")
+	gone := link("1")
+	gone.State = ledger.LinkTombstone
+	w.commit(ledger.Commit{PutLinks: []ledger.Link{gone}})
+	require.Empty(w, elsewhere(second, left("l1"), right("r1")))
+	_, err := w.store.LinkedElsewhere(w.ctx, w.key, left("l1"), left("r1"))
+	w.code(fault.Usage, err)
 }
 
 func loadCandidates(w *world) {

@@ -127,6 +127,30 @@ func (s *Store) Counterparts(ctx context.Context, key ledger.Key, stream string,
 	return found, err
 }
 
+// LinkedElsewhere implements ledger.Records.
+func (s *Store) LinkedElsewhere(ctx context.Context, key ledger.Key, a, b record.Ref) ([]ledger.Key, error) {
+	if !a.Side.Valid() || b.Side != a.Side.Other() {
+		return nil, fault.New(fault.Usage, "a link joins a left and a right record").On(a)
+	}
+	var keys []ledger.Key
+	err := s.read(ctx, func(t *txn) error {
+		keys = nil
+		// One probe of the index per connection.
+		return t.rows(`SELECT c.connection_id FROM connections c WHERE c.tenant_id = $1 AND c.connection_id <> $2 AND (
+			EXISTS (SELECT 1 FROM links l WHERE l.tenant_id = c.tenant_id AND l.connection_id = c.connection_id AND l.state <> 'tombstone'
+				AND l.`+string(a.Side)+`_id = $3 AND l.`+string(b.Side)+`_id = $4)
+			OR EXISTS (SELECT 1 FROM intents i WHERE i.tenant_id = c.tenant_id AND i.connection_id = c.connection_id AND i.link_id = ''
+				AND i.source_id = $4 AND i.source_side = $5)) ORDER BY c.connection_id`,
+			[]any{key.Tenant, key.Connection, a.ID, b.ID, string(b.Side)}, func(scan func(...any) error) error {
+				other := ledger.Key{Tenant: key.Tenant}
+				err := scan(&other.Connection)
+				keys = append(keys, other)
+				return err
+			})
+	})
+	return keys, err
+}
+
 // SomeLinked implements ledger.Records, the newest links first.
 func (s *Store) SomeLinked(ctx context.Context, key ledger.Key, stream string, side record.Side, except string, n int) ([]string, error) {
 	var ids []string
