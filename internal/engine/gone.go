@@ -27,7 +27,7 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 		if verified, err = p.othersAnswer(ctx, link, side.Other()); err != nil || !verified {
 			return err
 		}
-		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents()}, outcomeDeleted)
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: p.deletes()}, outcomeDeleted)
 	}
 	survivor := left.view
 	if left.gone {
@@ -150,6 +150,7 @@ func (p *pass) settleGone(ctx context.Context, link ledger.Link, side record.Sid
 	link.Base = copyBase(link.Base)
 	for _, intent := range p.state.Intents {
 		if intent.Op == ledger.OpDelete && intent.Target.Side == side {
+			commit.History = append(commit.History, p.deletes()...)
 			return p.bury(ctx, link, commit, outcomeDeleted)
 		}
 		if intent.Op != ledger.OpUpdate || intent.Target.Side == side {
@@ -176,16 +177,16 @@ func (p *pass) survive(ctx context.Context, link ledger.Link, goneSide record.Si
 	}
 	if choice := p.deleteChoice(goneSide); choice != "" {
 		if choice == goneSide {
-			return p.remove(ctx, link, survivor)
+			return p.remove(ctx, link, survivor, ledger.CauseDecision)
 		}
 		return p.recreate(ctx, link, goneSide)
 	}
 	if !p.edited(link, alive, survivor) {
-		return p.remove(ctx, link, survivor)
+		return p.remove(ctx, link, survivor, ledger.CauseChange)
 	}
 	switch p.stream.Spec.Deletes.Edited {
 	case "delete":
-		return p.remove(ctx, link, survivor)
+		return p.remove(ctx, link, survivor, ledger.CausePolicy)
 	case "recreate":
 		return p.recreate(ctx, link, goneSide)
 	}
@@ -226,25 +227,20 @@ func (p *pass) deleteChoice(goneSide record.Side) record.Side {
 	return ""
 }
 
-// remove deletes the survivor, if the guard lets it pass.
-func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) error {
+// remove deletes the survivor, if the guard lets it pass. The image of the whole
+// record is kept in the intent, and goes into the history when it is gone.
+func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view, cause ledger.CauseKind) error {
 	passed, err := p.guardDelete(ctx, &link, survivor.record.Ref)
 	if err != nil || !passed {
 		return err
 	}
 	intent := ledger.Intent{
 		ID: p.engine.options.NewID(), Stream: p.work.Stream, Op: ledger.OpDelete, LinkID: link.ID,
-		Source: link.Ref(survivor.record.Ref.Side.Other()), Target: survivor.record.Ref,
-		Cause: ledger.Cause{Kind: ledger.CauseChange, Side: survivor.record.Ref.Side.Other(), EventID: p.work.EventID},
+		Source: link.Ref(survivor.record.Ref.Side.Other()), Target: survivor.record.Ref, Before: ledger.Values(survivor.record.Fields),
+		Cause: ledger.Cause{Kind: cause, Side: survivor.record.Ref.Side.Other(), EventID: p.work.EventID},
 		RunID: p.work.RunID, OpenedAt: p.engine.options.Now(), SentAt: p.engine.options.Now(),
 	}
-	// The image of the whole record is kept before it goes.
-	image := ledger.HistoryEntry{
-		ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: p.work.Stream, LinkID: link.ID, Ref: survivor.record.Ref,
-		Op: ledger.OpDelete, Old: map[string]any(survivor.record.Fields), Cause: intent.Cause, RunID: p.work.RunID,
-		WorkflowID: p.workflowID, IntentID: intent.ID,
-	}
-	if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, OpenIntents: []ledger.Intent{intent}, History: []ledger.HistoryEntry{image}}); err != nil {
+	if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}, OpenIntents: []ledger.Intent{intent}}); err != nil {
 		return err
 	}
 	if err := p.step("before delete"); err != nil {
@@ -260,7 +256,26 @@ func (p *pass) remove(ctx context.Context, link ledger.Link, survivor view) erro
 	if err := p.step("after delete"); err != nil {
 		return err
 	}
-	return p.bury(ctx, link, ledger.Commit{CloseIntents: []string{intent.ID}}, outcomeDeleted)
+	return p.bury(ctx, link, ledger.Commit{CloseIntents: []string{intent.ID}, History: []ledger.HistoryEntry{p.deleted(intent)}}, outcomeDeleted)
+}
+
+// deletes are the history of own deletes that turned out to be done.
+func (p *pass) deletes() []ledger.HistoryEntry {
+	var entries []ledger.HistoryEntry
+	for _, intent := range p.state.Intents {
+		if intent.Op == ledger.OpDelete {
+			entries = append(entries, p.deleted(intent))
+		}
+	}
+	return entries
+}
+
+func (p *pass) deleted(intent ledger.Intent) ledger.HistoryEntry {
+	return ledger.HistoryEntry{
+		ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: intent.Stream, LinkID: intent.LinkID, Ref: intent.Target,
+		Op: ledger.OpDelete, Old: map[string]any(intent.Before), Cause: intent.Cause, RunID: intent.RunID,
+		WorkflowID: p.workflowID, IntentID: intent.ID,
+	}
 }
 
 func (p *pass) notDeleted(ctx context.Context, intent ledger.Intent, cause error) error {

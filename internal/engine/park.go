@@ -88,11 +88,15 @@ func (p *pass) letterFor(refused *fault.Error) ledger.DeadLetter {
 }
 
 // blame names the side the refused value came from: the subject of a refused
-// write is its target.
+// write is its target; what could not even be sent is the subject's own.
 func (p *pass) blame(refused *fault.Error, link ledger.Link) record.Ref {
 	for _, side := range record.Sides() {
-		if refused.Subject == link.Ref(side).String() && refused.Status != 0 {
+		switch {
+		case refused.Subject != link.Ref(side).String():
+		case refused.Status != 0:
 			return link.Ref(side.Other())
+		default:
+			return link.Ref(side)
 		}
 	}
 	return p.work.Ref
@@ -172,7 +176,7 @@ func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right vie
 			return true, err
 		}
 		if state.Link != nil {
-			refused := fault.New(fault.Invalid, "the vendor merged %s into %s, which is linked to another record: decide which of the two counterparts stays, then delete the other", link.Ref(side), survivor)
+			refused := fault.New(fault.Invalid, "the vendor merged %s into %s, which is linked to another record: decide which of the two counterparts stays, then delete the other", link.Ref(side), survivor).On(link.Ref(side))
 			return true, p.parkAfter(ctx, closing, refused)
 		}
 		if side == record.Left {

@@ -27,7 +27,7 @@ type Intent struct {
 	Source, Target record.Ref
 	// Fields are the field names being written; Sent the plain values sent by
 	// field, Before what the target held, From what the source held. For a
-	// delete, Before is empty and the before-image lies in the history.
+	// delete, Before is the image of the whole record by the vendor's own names.
 	Sent, Before, From Values
 	// Patch is keyed by the target's dotted paths: exactly what is sent.
 	Patch map[string]any
