@@ -116,8 +116,9 @@ type Options struct {
 	Observe Observer
 	// Tracer makes the spans; nil takes OpenTelemetry's configured provider.
 	Tracer trace.TracerProvider
-	// Probe is called between any two steps of reconcile, for tests that crash
-	// there: a non-nil error abandons the work as a kill would. nil in production.
+	// Probe is called between any two steps of reconcile, and before and after each
+	// page of a listing, for tests that crash there: a non-nil error abandons the
+	// work as a kill would. nil in production.
 	Probe func(step string) error
 }
 

@@ -262,6 +262,9 @@ func (l *lister) unseen(ctx context.Context, stream Stream, side record.Side) (b
 
 // listPage reads one page; the call is bounded like any other.
 func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, side record.Side, lane ledger.Lane, cursor ledger.Cursor) (connector.Page, error) {
+	if err := e.probe("before list"); err != nil {
+		return connector.Page{}, err
+	}
 	callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, laneName(lane)), listTime)
 	defer cancel()
 	page, err := in.Connector(side).List(callCtx, connector.ListRequest{Object: stream.object(side), Since: cursor.Since, Cursor: cursor.Page})
@@ -270,7 +273,7 @@ func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, sid
 		return connector.Page{}, err
 	}
 	e.sides.measured(ctx, in.Key, side, page.ServerTime)
-	return page, nil
+	return page, e.probe("after list")
 }
 
 // deadPage reports whether a listing broke off because its place in the middle

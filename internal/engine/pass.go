@@ -66,11 +66,14 @@ func (p *pass) key() ledger.Key     { return p.in.Key }
 func (p *pass) store() ledger.Store { return p.engine.options.Store }
 
 // step is a point where a test may kill the pass.
-func (p *pass) step(name string) error {
-	if p.engine.options.Probe == nil {
+func (p *pass) step(name string) error { return p.engine.probe(name) }
+
+// probe is a point where a test may kill the process.
+func (e *Engine) probe(step string) error {
+	if e.options.Probe == nil {
 		return nil
 	}
-	return p.engine.options.Probe(name)
+	return e.options.Probe(step)
 }
 
 // callTime is how long one outside call may take under this engine's lease.

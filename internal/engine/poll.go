@@ -117,10 +117,16 @@ func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, 
 	}
 	page := ""
 	for pages := 0; pages < maxPollPages; pages++ {
+		if err := e.probe("before list"); err != nil {
+			return result, err
+		}
 		callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, connector.LanePoll), listTime)
 		ids, next, err := to.Deleted(callCtx, stream.object(side), since, page)
 		cancel()
 		e.sides.observe(ctx, in.Key, side, err)
+		if err == nil {
+			err = e.probe("after list")
+		}
 		if err != nil {
 			return result, err
 		}

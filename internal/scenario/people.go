@@ -56,6 +56,12 @@ func (s *Stage) people(ctx context.Context) ([]person, error) {
 			people = append(people, person{side: side, name: name, found: one})
 		}
 	}
+	sort.SliceStable(people, func(i, j int) bool {
+		if people[i].side != people[j].side {
+			return people[i].side == record.Left
+		}
+		return people[i].name < people[j].name
+	})
 	return people, nil
 }
 

@@ -158,8 +158,8 @@ func (s *Stage) ID(ctx context.Context, side record.Side, name string) (string, 
 		if err != nil {
 			return "", err
 		}
-		for _, link := range links {
-			if link.State == "active" {
+		for _, link := range slices.Backward(links) {
+			if link.State != "tombstone" {
 				return link.On(side), nil
 			}
 		}
