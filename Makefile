@@ -12,8 +12,8 @@ build: ## build bin/accord, bin/worker, bin/api and bin/starter
 test: ## run the tests (those that need PostgreSQL run under `make ci`)
 	go test ./...
 
-chaos: ## let everything go wrong at once, over real processes
-	go test -tags e2e ./e2e -run '^TestChaos$$' -count=1 -timeout 20m
+chaos: ## kill everything at random while people edit: make chaos CHAOS=2m RATE=100 SEED=7 DB=postgres
+	go test -tags e2e ./e2e -run '^TestChaos$$' -count=1 -v -timeout 0 -args -chaos $(or $(CHAOS),2m) -rate $(or $(RATE),100) -seed $(or $(SEED),0) -chaosdb $(or $(DB),postgres)
 
 soak: ## play new random histories against the engine: make soak CHECKS=2000
 	ACCORD_EXPLORE=1 go test ./internal/engine -run Contract -count=1 -timeout 0 -rapid.checks=$(or $(CHECKS),1000)

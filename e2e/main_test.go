@@ -6,6 +6,7 @@
 //
 //	go test -tags e2e ./e2e/...                                   everything
 //	go test -tags e2e ./e2e -run TestRecordedDay -record          also writes workflows/testdata/replay
+//	go test -tags e2e ./e2e -run TestChaos -args -chaos 2m -rate 100 -seed 7    a storm
 //
 // E2E_KEEP=FOLDER keeps the logs of a stack whose test failed.
 //
@@ -19,10 +20,15 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 var (
 	record   = flag.Bool("record", false, "write the histories of TestRecordedDay to workflows/testdata/replay")
+	chaos    = flag.Duration("chaos", 20*time.Second, "how long TestChaos lasts")
+	rate     = flag.Float64("rate", 50, "edits a second in TestChaos, on both sides together")
+	seed     = flag.Uint64("seed", 20261122, "what TestChaos plays; 0 takes a new one")
+	chaosDB  = flag.String("chaosdb", "postgres", "the database of TestChaos: postgres or sqlite")
 	programs = flag.String("programs", "", "folder with accord, worker and api to test; default: build them")
 )
 

@@ -51,12 +51,16 @@ func (on *system) person(found wire.Record) person {
 			"note": text(custom["note"]), "owner": on.users[text(f["owner_id"])],
 		}
 	}
-	stages := map[string]string{"lead": "new", "contacted": "contacted", "qualified": "qualified", "disqualified": "unqualified", "customer": "converted"}
 	return person{
 		"name": strings.TrimSpace(text(f["first_name"]) + " " + text(f["last_name"])), "email": strings.ToLower(text(f["email"])),
-		"phone": text(f["phone"]), "company": text(f["company_name"]), "position": text(f["job_title"]), "stage": stages[text(f["lifecycle"])],
+		"phone": text(f["phone"]), "company": text(f["company_name"]), "position": text(f["job_title"]), "stage": stages()[text(f["lifecycle"])],
 		"tags": set(f["labels"]), "score": text(f["score"]), "note": text(f["note"]), "owner": on.users[text(f["owner_id"])],
 	}
+}
+
+// stages are SalesOS' words for those of Acme.
+func stages() map[string]string {
+	return map[string]string{"lead": "new", "contacted": "contacted", "qualified": "qualified", "disqualified": "unqualified", "customer": "converted"}
 }
 
 // pair is one lead on both servers.

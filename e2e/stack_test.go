@@ -29,6 +29,7 @@ type stack struct {
 	workers, apis   []*process
 	metrics         []string
 	api             *client
+	door            *door
 	worlds          worlds
 }
 
@@ -36,6 +37,8 @@ type stack struct {
 type stackOptions struct {
 	db   string
 	apis int
+	// door: the APIs are reached through one address that stays when one of them dies.
+	door bool
 }
 
 // newStack starts everything and waits until it is ready. At its end it stops
@@ -56,7 +59,12 @@ func newStack(t *testing.T, options stackOptions) *stack {
 	for range max(options.apis, 1) {
 		addresses = append(addresses, freeAddress(t))
 	}
-	public := "ACCORD_PUBLIC_URL=http://" + addresses[0]
+	reached := addresses[0]
+	if options.door {
+		s.door = newDoor(t, addresses)
+		reached = s.door.address()
+	}
+	public := "ACCORD_PUBLIC_URL=http://" + reached
 	for n, address := range addresses {
 		s.apis = append(s.apis, s.process(fmt.Sprintf("api%d", n), "api", address))
 		s.metrics = append(s.metrics, "http://"+address+"/metrics")
@@ -66,7 +74,7 @@ func newStack(t *testing.T, options stackOptions) *stack {
 		s.workers = append(s.workers, s.process(fmt.Sprintf("worker%d", n), "worker", address))
 		s.metrics = append(s.metrics, "http://"+address+"/metrics")
 	}
-	s.api = newClient("http://"+addresses[0], s.token)
+	s.api = newClient("http://"+reached, s.token)
 	t.Cleanup(func() { s.end(t) })
 	for _, p := range s.all() {
 		p.env = append(p.env, public)
@@ -93,7 +101,7 @@ func (s *stack) process(name, program, listen string, args ...string) *process {
 		env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + os.TempDir(),
 			"ACCORD_DB=" + s.db, "ACCORD_KEY=" + s.key, "ACCORD_TOKEN=" + s.token, "ACCORD_LISTEN=" + listen,
-			"ACCORD_ALLOW_PRIVATE=127.0.0.0/8", "ACCORD_LEASE=2s", "TEMPORAL_ADDRESS=" + s.temporalAddress,
+			"ACCORD_ALLOW_PRIVATE=127.0.0.0/8", "ACCORD_LEASE=" + lease.String(), "TEMPORAL_ADDRESS=" + s.temporalAddress,
 		},
 	}
 }

@@ -5,6 +5,18 @@ import (
 	"time"
 )
 
+// Ends judges only how one pair ended.
+func Ends(log Log, pair Pair) []Finding {
+	log.Pairs = []Pair{pair}
+	j := newJudge(log)
+	both := map[string]*history{Left: j.records[name(Left, pair.Left)], Right: j.records[name(Right, pair.Right)]}
+	if both[Left] != nil && both[Right] != nil {
+		fields, _, _ := both[Left].written(both[Right])
+		j.end(pair, both, fields)
+	}
+	return j.report.Broken
+}
+
 // end judges how a pair ended: in step, or with a question for a person, or gone
 // on both sides for a good reason.
 func (j *judge) end(pair Pair, both map[string]*history, fields []string) {

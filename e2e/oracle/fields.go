@@ -15,27 +15,32 @@ func (j *judge) pair(pair Pair) {
 		j.broken(Unlinked, "a link names a record that never was: %s, %s", pair.Left, pair.Right)
 		return
 	}
-	fields := map[string]bool{}
-	writes, edits := 0, 0
-	for _, h := range both {
-		for _, state := range h.states {
-			for field := range state.Fields {
-				fields[field] = true
-			}
-			if state.Service {
-				writes++
-			} else {
-				edits++
-			}
-		}
-	}
+	fields, writes, edits := both[Left].written(both[Right])
 	if most := 2*edits + 4; writes > most {
 		j.broken(TooMany, "%s and %s: %d writes by the service after %d by people", pair.Left, pair.Right, writes, edits)
 	}
-	for _, field := range slices.Sorted(maps.Keys(fields)) {
+	for _, field := range fields {
 		j.field(both, field)
 	}
-	j.end(pair, both, slices.Sorted(maps.Keys(fields)))
+	j.end(pair, both, fields)
+}
+
+// written lists the fields of a pair, and counts who wrote it how often.
+func (h *history) written(other *history) (fields []string, service, people int) {
+	names := map[string]bool{}
+	for _, one := range []*history{h, other} {
+		for _, state := range one.states {
+			for field := range state.Fields {
+				names[field] = true
+			}
+			if state.Service {
+				service++
+			} else {
+				people++
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), service, people
 }
 
 // field judges every write of the service to one field of a pair.
@@ -115,6 +120,9 @@ func (j *judge) replaced(both map[string]*history, field string, steps map[strin
 		j.broken(Nobodys, "%s", story())
 	case source.at.After(edit.at):
 		j.report.Replaced[Later]++
+	case cause == "first_link" && edit.new == "":
+		// Without a common past nobody knows a clear from a field never filled.
+		j.report.Replaced[Policy]++
 	case takenBack:
 		j.excused(TakenBack, "%s", story())
 	case cause != "change" && j.mayWin(h, other, edit, write, *source):
@@ -126,24 +134,21 @@ func (j *judge) replaced(both map[string]*history, field string, steps map[strin
 
 // mayWin says whether "the newest wins" may have preferred an earlier edit: servers
 // tell times of records only, in whole seconds, and a time that the service's own
-// write caused says nothing of people's.
+// write caused says no more than that people's edits were not later.
 func (j *judge) mayWin(h, other *history, edit, write, source step) bool {
 	if source.at.After(edit.at.Add(-doubt)) {
 		return true
 	}
-	touched, unknown := time.Time{}, false
-	for _, one := range []*history{h, other} {
-		for n := len(one.states) - 1; n >= 0; n-- {
-			if state := one.states[n]; state.At.Before(write.at) {
-				unknown = unknown || state.Service
-				if one == other && !state.Service {
-					touched = state.At
-				}
-				break
-			}
+	for _, read := range other.readsBefore(write.at, 2) {
+		theirs, mine := other.at(read), h.at(read)
+		if theirs.At.After(edit.at.Add(-doubt)) && (!theirs.Service || j.log.Tie == other.side) {
+			return true
+		}
+		if mine.Service && !theirs.Service && j.log.Tie == other.side {
+			return true
 		}
 	}
-	return touched.After(edit.at.Add(-doubt)) || unknown && j.log.Tie == other.side
+	return false
 }
 
 // cause is the reason that the service's history gives for a write; empty where

@@ -142,13 +142,15 @@ const (
 // seconds on one server, and what a measured clock may be off.
 const doubt = 3 * time.Second
 
+// during is how long after its arrival a read may see what is there.
+const during = 2 * time.Millisecond
+
 // wake is how long after its sleep a worker's last request may arrive.
 const wake = 3 * time.Second
 
 // Judge looks at everything.
 func Judge(log Log) Report {
-	j := &judge{log: log, report: Report{Replaced: map[string]int{}}, records: map[string]*history{}, causes: map[string][]string{}}
-	j.index()
+	j := newJudge(log)
 	for _, pair := range log.Pairs {
 		j.pair(pair)
 	}
@@ -210,13 +212,31 @@ func (h *history) value(field string, at time.Time) string {
 	return value
 }
 
-// readBefore is the last read that arrived before a time.
-func (h *history) readBefore(at time.Time) time.Time {
-	n := sort.Search(len(h.reads), func(i int) bool { return !h.reads[i].Before(at) })
-	if n == 0 {
-		return time.Time{}
+// at is the state that a read at a time may have seen.
+func (h *history) at(read time.Time) State {
+	seen := h.states[0]
+	for _, state := range h.states {
+		if state.At.Before(read.Add(during)) {
+			seen = state
+		}
 	}
-	return h.reads[n-1]
+	return seen
+}
+
+// readsBefore are the last reads that arrived before a time, the latest first.
+func (h *history) readsBefore(at time.Time, most int) []time.Time {
+	n := sort.Search(len(h.reads), func(i int) bool { return !h.reads[i].Before(at) })
+	list := slices.Clone(h.reads[max(0, n-most):n])
+	slices.Reverse(list)
+	return list
+}
+
+// readBefore is the last of them; zero: there was none.
+func (h *history) readBefore(at time.Time) time.Time {
+	for _, read := range h.readsBefore(at, 1) {
+		return read
+	}
+	return time.Time{}
 }
 
 type judge struct {
@@ -231,6 +251,12 @@ func name(side, id string) string { return side + " " + id }
 
 func (e Entry) key() string {
 	return strings.Join([]string{e.Side, e.ID, e.Field, e.Old, e.New}, "\x00")
+}
+
+func newJudge(log Log) *judge {
+	j := &judge{log: log, report: Report{Replaced: map[string]int{}}, records: map[string]*history{}, causes: map[string][]string{}}
+	j.index()
+	return j
 }
 
 func (j *judge) index() {

@@ -116,11 +116,20 @@ func TestJudge(t *testing.T) {
 		"times too near to tell": {
 			story: begin("A").user(10, right, "C").user(12, left, "B").sync(21, left, "C", "policy"), replaced: oracle.Policy,
 		},
+		"the time of the service's own write proves nothing": {
+			story: begin("A").user(10, right, "C").user(20, left, "B").set(25, right, true, "note", "").read(26, right).sync(27, left, "C", "policy"), broken: oracle.OlderWon,
+		},
+		"but then the declared side may win": {
+			story: begin("A").user(10, left, "C").user(20, right, "B").set(25, left, true, "note", "").read(26, left).sync(27, right, "C", "policy"), replaced: oracle.Policy,
+		},
+		"an edit was the last before, and the declared side is older by far": {
+			story: begin("A").user(10, left, "C").user(20, right, "B").read(26, left).sync(27, right, "C", "policy"), broken: oracle.OlderWon,
+		},
 		"near, but no conflict": {
 			story: begin("A").user(10, right, "C").user(12, left, "B").sync(21, left, "C", "change"), broken: oracle.OlderWon,
 		},
 		"the record was touched later": {
-			story: begin("A").user(10, right, "C").user(20, left, "B").set(25, right, false, "note", "n").set(24, left, false, "note", "n").sync(27, left, "C", "policy"), replaced: oracle.Policy,
+			story: begin("A").user(10, right, "C").user(20, left, "B").set(25, right, false, "note", "n").set(24, left, false, "note", "n").read(26, right).sync(27, left, "C", "policy"), replaced: oracle.Policy,
 		},
 		"overwritten without a trace": {
 			story: begin("A").read(19, left).user(10, left, "B").user(18, right, "C").write(21, left, "C"), broken: oracle.Lost,
@@ -147,6 +156,12 @@ func TestJudge(t *testing.T) {
 		"taken back before anybody looked": {
 			story:   begin("A").read(2, left).read(2, right).user(5, right, "C").user(9, left, "B").user(9.5, left, "A").sync(11, left, "C", "change"),
 			excused: oracle.TakenBack,
+		},
+		"a blank is filled at the first link": {
+			story: begin("A").user(5, right, "C").user(20, left, "").sync(21, left, "C", "first_link"), replaced: oracle.Policy,
+		},
+		"a clear is not undone": {
+			story: begin("A").user(5, right, "C").user(20, left, "").sync(21, left, "C", "change"), broken: oracle.OlderWon,
 		},
 		"a decision": {
 			story: begin("A").user(5, right, "C").user(9, left, "B").sync(60, left, "C", "decision"), replaced: oracle.Chosen,

@@ -126,13 +126,11 @@ func (p *pass) pairOf(link ledger.Link, left, right view) pair {
 	return now
 }
 
-// editOf is the time of a side's last edit by a user; a time that our own write
-// caused never counts.
+// editOf is the time of a side's last edit by a user. A time that our own write
+// caused only says that the edit was not made later.
 func (p *pass) editOf(side record.Side, v view, wrote time.Time) merge.Edit {
 	edit := merge.Edit{At: v.record.UpdatedAt, Granularity: p.in.Connector(side).Capabilities().Granularity}
-	if !wrote.IsZero() && edit.At.Equal(wrote) {
-		edit.At = time.Time{}
-	}
+	edit.Latest = !wrote.IsZero() && edit.At.Equal(wrote)
 	edit.Skew = p.engine.sides.skew(p.key(), side)
 	return edit
 }

@@ -202,9 +202,11 @@ func fromSide(from record.Side, why Why) Outcome {
 
 // Edit is what is known of the time of a side's last edit.
 type Edit struct {
-	// At is the server's time of the last edit; zero when the server does not
-	// say or when our own write caused it.
+	// At is the server's time of the last edit; zero when the server does not say.
 	At time.Time
+	// Latest: our own write caused that time, so that the edit was made then at the
+	// latest.
+	Latest bool
 	// Skew is the server's clock minus ours, Granularity its step.
 	Skew, Granularity time.Duration
 }
@@ -213,8 +215,9 @@ type Edit struct {
 const skewDoubt = 2 * time.Second
 
 // NewerOf says which side was edited later, or neither: a side whose time is
-// unknown never wins, and times nearer than the coarser step are a tie. A clock
-// that had to be corrected adds what its measured skew may be off.
+// unknown, or known as its latest only, never wins, and times nearer than the
+// coarser step are a tie. A clock that had to be corrected adds what its measured
+// skew may be off.
 func NewerOf(left, right Edit) record.Side {
 	if left.At.IsZero() || right.At.IsZero() {
 		return ""
@@ -225,9 +228,9 @@ func NewerOf(left, right Edit) record.Side {
 		step += skewDoubt
 	}
 	switch {
-	case difference > step:
+	case difference > step && !left.Latest:
 		return record.Left
-	case difference < -step:
+	case difference < -step && !right.Latest:
 		return record.Right
 	}
 	return ""

@@ -126,6 +126,11 @@ func TestNewerOf(t *testing.T) {
 	require.Equal(t, record.Right, merge.NewerOf(edit(0), edit(2*time.Second)))
 	require.Equal(t, record.Side(""), merge.NewerOf(edit(time.Second), edit(0)), "within the step is a tie")
 	require.Equal(t, record.Side(""), merge.NewerOf(edit(0), merge.Edit{}), "an unknown time decides nothing")
+	ours := edit(5 * time.Minute)
+	ours.Latest = true
+	require.Equal(t, record.Side(""), merge.NewerOf(ours, edit(0)), "the time of our own write wins nothing")
+	require.Equal(t, record.Right, merge.NewerOf(ours, edit(6*time.Minute)), "but who edits after it is newer")
+	require.Equal(t, record.Left, merge.NewerOf(edit(6*time.Minute), ours))
 	ahead := edit(5 * time.Minute)
 	ahead.Skew = 5 * time.Minute
 	require.Equal(t, record.Right, merge.NewerOf(ahead, edit(4*time.Second)), "a clock that runs ahead wins nothing by it")
