@@ -48,6 +48,9 @@ type Quota struct {
 	paused time.Time
 	// written is when the plan was last written down.
 	written time.Time
+	// underWay counts calls that were let go and whose answer was not seen; lastTake is the latest of them.
+	underWay int
+	lastTake time.Time
 }
 
 type block struct {
@@ -101,6 +104,7 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane) (time.Duration, er
 	if have := q.blocks[lane]; have.left > 0 && now.Before(have.until) {
 		have.left--
 		q.blocks[lane] = have
+		q.letGo(now)
 		return 0, nil
 	}
 	granted, retryAt, err := q.store.TakeQuota(ctx, q.key, q.side, string(lane), q.want(), q.spec)
@@ -109,6 +113,7 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane) (time.Duration, er
 	}
 	if granted > 0 {
 		q.blocks[lane] = block{left: granted - 1, until: now.Add(blockFor)}
+		q.letGo(now)
 		return 0, nil
 	}
 	// The time to ask again is the store's; so must be what it is measured by.
@@ -117,6 +122,16 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane) (time.Duration, er
 		return 0, err
 	}
 	return max(retryAt.Sub(storeNow), 10*time.Millisecond), nil
+}
+
+// letGo counts a call under way. Those that never got an answer are forgotten
+// when nothing was sent for a minute.
+func (q *Quota) letGo(now time.Time) {
+	if now.Sub(q.lastTake) > time.Minute {
+		q.underWay = 0
+	}
+	q.underWay++
+	q.lastTake = now
 }
 
 // want is the size of a block: never more than half a second of the plan.
@@ -131,7 +146,8 @@ func (q *Quota) want() int {
 // plan is nearly spent, else once a second. What it cannot write it forgets;
 // the next answer says it again.
 func (q *Quota) Observe(ctx context.Context, seen connector.QuotaSeen) {
-	if !q.worthWriting(seen) {
+	worth, underWay := q.worthWriting(seen)
+	if !worth {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -146,34 +162,67 @@ func (q *Quota) Observe(ctx context.Context, seen connector.QuotaSeen) {
 			state.PausedUntil = paused.Add(shift)
 		}
 		if seen.Known {
-			state.QuotaKnown, state.QuotaLimit, state.QuotaRemaining = true, seen.Limit, seen.Remaining
-			state.QuotaResetAt = time.Time{}
 			if !seen.ResetAt.IsZero() {
-				state.QuotaResetAt = seen.ResetAt.Add(shift)
+				seen.ResetAt = seen.ResetAt.Add(shift)
 			}
+			learnPlan(state, seen, underWay, storeNow)
 		}
 	})
 }
 
-func (q *Quota) worthWriting(seen connector.QuotaSeen) bool {
+// sameWindow is how far two answers of one window may differ about its end.
+const sameWindow = 2 * time.Second
+
+// learnPlan takes over what an answer said of the plan. The answer does not
+// know the calls that were granted and have not arrived: in a window that was
+// counted down from its begin the smaller number is the true one, in another
+// one the calls under way are taken off.
+func learnPlan(state *ledger.SideState, seen connector.QuotaSeen, underWay int, now time.Time) {
+	remaining, reset := seen.Remaining, seen.ResetAt
+	known := state.QuotaKnown && state.QuotaLimit == seen.Limit
+	switch apart := reset.Sub(state.QuotaResetAt).Abs(); {
+	case reset.IsZero():
+		// Nobody says when a window begins, so there is nothing to count down.
+	case !reset.After(now):
+		return // a late answer of a window that is over
+	case known && apart <= sameWindow:
+		// The end stays as it was told first: a window that slides is soon another one.
+		remaining, reset = min(remaining, state.QuotaRemaining), state.QuotaResetAt
+	case known && state.QuotaResetAt.IsZero():
+		// The ledger began this window when the one before was over.
+		remaining = min(remaining, state.QuotaRemaining)
+	default:
+		remaining -= underWay
+	}
+	state.QuotaKnown, state.QuotaLimit, state.QuotaRemaining, state.QuotaResetAt = true, seen.Limit, max(0, remaining), reset
+}
+
+// worthWriting says whether an answer is to be written down, and how many other
+// calls are under way.
+func (q *Quota) worthWriting(seen connector.QuotaSeen) (bool, int) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	now := q.now()
+	q.underWay = max(0, q.underWay-1)
+	held := q.underWay
+	for _, have := range q.blocks {
+		held += have.left
+	}
 	if seen.PausedUntil.After(q.paused) {
 		q.paused = seen.PausedUntil
 		q.blocks = map[connector.Lane]block{}
-		return true
+		return true, held
 	}
 	if !seen.Known {
-		return false
+		return false, held
+	}
+	if seen.Remaining < held {
+		q.blocks = map[connector.Lane]block{} // others use the plan too: what is in hand would be refused
 	}
 	scarce := seen.Remaining <= max(seen.Limit/10, 2*blockSize)
-	if scarce {
-		q.blocks = map[connector.Lane]block{}
-	}
 	if scarce || now.Sub(q.written) >= observeEvery {
 		q.written = now
-		return true
+		return true, held
 	}
-	return false
+	return false, held
 }

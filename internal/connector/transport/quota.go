@@ -91,13 +91,15 @@ func ParseQuota(status int, header http.Header, now time.Time) connector.QuotaSe
 }
 
 // untilReset tells epoch seconds, epoch milliseconds and seconds to go apart
-// by their size; server is the server's clock.
+// by their size; server is the server's clock. Epoch seconds are cut off, and so
+// is the server's Date: the end of the window may lie up to a second later than
+// they say, and a call before it would be refused.
 func untilReset(reset float64, server time.Time) time.Duration {
 	switch {
 	case reset > 1e11:
 		reset = reset/1000 - float64(server.Unix())
 	case reset > 1e8:
-		reset -= float64(server.Unix())
+		reset -= float64(server.Unix()) - 1
 	}
 	return time.Duration(min(max(reset, 0), maxPause.Seconds()) * float64(time.Second))
 }

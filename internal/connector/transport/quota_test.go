@@ -62,10 +62,10 @@ func TestParseQuota(t *testing.T) {
 	}{
 		{"nothing said", 200, headers(), connector.QuotaSeen{}},
 		{"SalesOS", 200, headers("X-RateLimit-Limit", "100", "X-RateLimit-Remaining", "7", "X-RateLimit-Reset", epoch),
-			connector.QuotaSeen{Limit: 100, Remaining: 7, Known: true, ResetAt: noon().Add(30 * time.Second)}},
+			connector.QuotaSeen{Limit: 100, Remaining: 7, Known: true, ResetAt: noon().Add(31 * time.Second)}},
 		{"SalesOS with a clock of its own", 200, headers("X-RateLimit-Remaining", "7", "X-RateLimit-Reset", epoch,
 			"Date", noon().Add(20*time.Second).Format(http.TimeFormat)),
-			connector.QuotaSeen{Remaining: 7, Known: true, ResetAt: noon().Add(10 * time.Second)}},
+			connector.QuotaSeen{Remaining: 7, Known: true, ResetAt: noon().Add(11 * time.Second)}},
 		{"Acme", 200, headers("RateLimit-Limit", "110", "RateLimit-Remaining", "0", "RateLimit-Reset", "4"),
 			connector.QuotaSeen{Limit: 110, Known: true, ResetAt: noon().Add(4 * time.Second)}},
 		{"a limit alone tells nothing", 200, headers("RateLimit-Limit", "110"), connector.QuotaSeen{}},

@@ -162,6 +162,10 @@ func quotaVendor(w *world) {
 	w.clock.Advance(2 * time.Hour)
 	granted, _ = w.take("live", 100, spec)
 	require.Equal(w, 100, granted, "what the vendor said is over at its reset")
+	state, err = w.store.SideState(w.ctx, w.key, record.Left)
+	w.ok(err)
+	require.Zero(w, state.QuotaRemaining, "the vendor's next window is counted down from its limit")
+	require.True(w, state.QuotaResetAt.IsZero(), "its end is not known yet")
 }
 
 func quotaPaused(w *world) {

@@ -74,6 +74,11 @@ func (r *sideRow) take(now int64, want int, share float64, perMinute int) (grant
 		retryAt = next
 	}
 	reset := micros(r.state.QuotaResetAt)
+	if r.state.QuotaKnown && reset != 0 && reset <= now {
+		// The vendor's next window begins. What is granted from now on is taken off,
+		// as its first answer will not know of the calls that come after it.
+		r.state.QuotaRemaining, r.state.QuotaResetAt, reset = r.state.QuotaLimit, time.Time{}, 0
+	}
 	vendorBinds := r.state.QuotaKnown && reset > now
 	if vendorBinds {
 		free := r.state.QuotaRemaining - reserved(r.state.QuotaLimit, share)
@@ -85,8 +90,8 @@ func (r *sideRow) take(now int64, want int, share float64, perMinute int) (grant
 		return 0, max(retryAt, now+1)
 	}
 	r.used += int64(granted)
-	if vendorBinds {
-		r.state.QuotaRemaining -= granted
+	if r.state.QuotaKnown {
+		r.state.QuotaRemaining = max(0, r.state.QuotaRemaining-granted)
 	}
 	return granted, 0
 }
