@@ -24,6 +24,9 @@ bench: ## measure what Accord costs (an hour; QUICK=1: minutes; PARTS=calls,plan
 race: ## run the tests under the race detector, without the embedded Temporal server
 	.ci/run race
 
+fuzz: ## run every fuzz target: make fuzz FUZZTIME=1m
+	FUZZTIME=$(or $(FUZZTIME),10s) .ci/run fuzz
+
 lint: ## run the linters (golangci-lint is built on first use)
 	.ci/run format vet lint workflowcheck
 

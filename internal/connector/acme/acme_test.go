@@ -3,6 +3,7 @@ package acme_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -141,4 +142,17 @@ func TestSearchFallsBackToReading(t *testing.T) {
 		require.Equal(t, row[1], found[0].Ref.ID)
 	}
 	require.Len(t, s.sent, 3)
+}
+
+// TestListingInCirclesEnds: cursors that come round again, each new to the page before.
+func TestListingInCirclesEnds(t *testing.T) {
+	for _, circle := range []int{1, 2, 3, 7} {
+		conn, s := scripted(t, connector.Capabilities{}, nil)
+		s.answer = func(*http.Request) (int, string) {
+			return 200, fmt.Sprintf(`{"items":[{"id":"ct_1"}],"next_cursor":"c%d"}`, len(s.sent)%circle)
+		}
+		_, err := conn.Search(t.Context(), connector.SearchRequest{Object: "contacts", Path: "properties.theirs", Value: "x"})
+		require.Equal(t, fault.Transient, fault.CodeOf(err))
+		require.LessOrEqual(t, len(s.sent), 4*circle+1)
+	}
 }

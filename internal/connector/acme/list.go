@@ -27,6 +27,11 @@ type place struct {
 	Size int `json:"l"`
 	// Anew counts how often the listing began again.
 	Anew int `json:"r,omitempty"`
+	// Pages counts the pages, Known is the vendor's cursor behind the last page
+	// whose number was a power of two: a listing that goes in circles meets it
+	// again, however long the circle is.
+	Pages int    `json:"n,omitempty"`
+	Known string `json:"k,omitempty"`
 }
 
 // maxAnew bounds how often one listing begins again.
@@ -46,7 +51,7 @@ func decodePlace(cursor string) (place, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &at)
 	}
-	if err != nil || at.Size < 1 || at.Size > maxPage {
+	if err != nil || at.Size < 1 || at.Size > maxPage || at.Pages < 0 {
 		return place{}, fault.New(fault.Usage, "the listing's cursor is not one of %s; start the listing anew", title)
 	}
 	return at, nil
@@ -75,8 +80,7 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	}
 	got, err := c.page(ctx, object, at.query())
 	if fault.Is(err, fault.Invalid) && at.Vendor != "" && at.Anew < maxAnew {
-		at.Vendor = ""
-		at.Anew++
+		at = place{Since: at.Since, Size: at.Size, Anew: at.Anew + 1}
 		got, err = c.page(ctx, object, at.query())
 	}
 	if err != nil {
@@ -86,10 +90,13 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	if got.next == "" {
 		return page, nil
 	}
-	if got.next == at.Vendor {
+	if got.next == at.Vendor || got.next == at.Known {
 		return connector.Page{}, fault.New(fault.Transient, "%s gives the same cursor twice; the listing of %s does not move on", title, object.Name)
 	}
 	at.Vendor = got.next
+	if at.Pages++; at.Pages&(at.Pages-1) == 0 {
+		at.Known = got.next
+	}
 	page.Next = at.encode()
 	return page, nil
 }

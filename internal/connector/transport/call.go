@@ -151,11 +151,17 @@ func (a *API) on(call Call, err error) error {
 
 // Decode reads the answer as one JSON value with numbers as json.Number. An
 // answer that is not JSON is fault.Transient: something stands between us and
-// the system; a write may have been applied all the same.
+// the system; a write may have been applied all the same. One of more than
+// MaxValues values is fault.TooLarge.
 func (a *API) Decode(call Call, reply Reply) (any, error) {
 	value, err := DecodeJSON(reply.Body)
 	if err == nil {
 		return value, nil
+	}
+	if fault.Is(err, fault.TooLarge) {
+		large := *fault.As(err)
+		large.Status, large.MaybeApplied = reply.Status, call.write()
+		return nil, a.on(call, &large)
 	}
 	broken := fault.Wrap(fault.Transient, err, "%s answered something that is not JSON; is base_url its API?", a.Title)
 	broken.Status = reply.Status
@@ -170,20 +176,6 @@ func (a *API) Malformed(call Call, reply Reply, what string) error {
 	broken.Status = reply.Status
 	broken.MaybeApplied = call.write()
 	return a.on(call, broken)
-}
-
-// DecodeJSON reads exactly one JSON value, numbers as json.Number.
-func DecodeJSON(body []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
-	}
-	return value, nil
 }
 
 func encode(body any) ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // ParseTime reads a server's time in the forms servers really send: RFC 3339
@@ -62,16 +63,24 @@ func ParseInt(value any) (int, bool) {
 	return int(number), true
 }
 
+// maxID is the longest identifier, in bytes.
+const maxID = 256
+
 // ParseID reads a record's identifier: text or a whole number. False when
-// there is none.
+// there is none, or one that cannot be a step of an address: too long, with
+// control characters, or a step that leads elsewhere ("..").
 func ParseID(value any) (string, bool) {
+	var id string
 	switch typed := value.(type) {
 	case string:
-		return typed, typed != "" && len(typed) <= 256
+		id = typed
 	case json.Number:
-		return typed.String(), true
+		id = typed.String()
 	}
-	return "", false
+	if id == "" || id == "." || id == ".." || len(id) > maxID || strings.ContainsFunc(id, unicode.IsControl) {
+		return "", false
+	}
+	return id, true
 }
 
 // Nest builds the JSON object of fields keyed by dotted path. Values are not copied.

@@ -2,12 +2,14 @@ package transport_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/fault"
 )
 
 func TestParseTime(t *testing.T) {
@@ -21,6 +23,41 @@ func TestParseTime(t *testing.T) {
 	for _, value := range []any{nil, "", "soon", true, json.Number("7"), json.Number("1e99"), []any{}} {
 		_, ok := transport.ParseTime(value)
 		require.False(t, ok, "%v", value)
+	}
+}
+
+func TestParseID(t *testing.T) {
+	for value, want := range map[any]string{"l-1": "l-1", json.Number("7"): "7", "a/b c": "a/b c", "ç…": "ç…"} {
+		got, ok := transport.ParseID(value)
+		require.True(t, ok, "%v", value)
+		require.Equal(t, want, got)
+	}
+	for _, value := range []any{nil, "", ".", "..", true, []any{}, "a\x00b", "a\nb", strings.Repeat("1", 257), json.Number(strings.Repeat("1", 257))} {
+		_, ok := transport.ParseID(value)
+		require.False(t, ok, "%v", value)
+	}
+}
+
+// TestJSONIsBounded: what is small on the wire may be large in memory.
+func TestJSONIsBounded(t *testing.T) {
+	for name, text := range map[string]string{
+		"many values":  "[" + strings.Repeat("0,", transport.MaxValues) + "0]",
+		"many objects": "[" + strings.Repeat("{},", transport.MaxValues/2) + "0]",
+		"many keys":    "{" + strings.Repeat(`"a":0,`, transport.MaxValues) + `"b":0}`,
+		"deep lists":   strings.Repeat("[", transport.MaxDepth+1) + strings.Repeat("]", transport.MaxDepth+1),
+		"deep objects": strings.Repeat(`{"a":`, transport.MaxDepth+1) + "0" + strings.Repeat("}", transport.MaxDepth+1),
+		"endless":      strings.Repeat("[", 1<<20),
+	} {
+		_, err := transport.DecodeJSON([]byte(text))
+		require.Equal(t, fault.TooLarge, fault.CodeOf(err), name)
+	}
+	for name, text := range map[string]string{
+		"commas in a text": `["` + strings.Repeat(`,[{\"`, transport.MaxValues) + `"]`,
+		"deep enough":      strings.Repeat("[", transport.MaxDepth) + strings.Repeat("]", transport.MaxDepth),
+		"long enough":      "[" + strings.Repeat("0,", transport.MaxValues-10) + "0]",
+	} {
+		_, err := transport.DecodeJSON([]byte(text))
+		require.NoError(t, err, name)
 	}
 }
 

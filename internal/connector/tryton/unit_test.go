@@ -153,27 +153,3 @@ func TestBadSettings(t *testing.T) {
 	_, err = conn.Get(context.Background(), "parties", "abc")
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
-
-func FuzzAnswers(f *testing.F) {
-	for _, seed := range []string{`{"id":1,"result":[{"id":5,"_timestamp":"1.5","contact_mechanisms.":[{"id":9,"type":"email","value":7}],"identifiers.":[{"code":"a:b"},3]}]}`,
-		`{"error":["UserError",["x"]]}`, `{"error":["UserError"]}`, `{"error":["ConcurrencyException",7]}`, `{"result":[5]}`, `{"result":[{"id":5,"lang.":7}]}`,
-		`{"result":[{"id":5,"create_date":{"__class__":"datetime","year":1e300}}]}`, `{"result":{"__class__":"Decimal","decimal":[]}}`, ``} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		conn, _ := scripted(t, func(string) string { return body })
-		ctx := context.Background()
-		got, err := conn.Get(ctx, "parties", "5")
-		if err == nil && got.Ref.ID != "5" {
-			t.Fatalf("another record: %+v", got.Ref)
-		}
-		_, listErr := conn.List(ctx, connector.ListRequest{Object: "opportunities"})
-		_, madeErr := conn.Create(ctx, "parties", map[string]any{"name": "Ana", "lang": "pt"}, connector.WriteOptions{})
-		_, wroteErr := conn.Update(ctx, got, map[string]any{"email": "a@b.c", "identifiers.x": "1"}, connector.WriteOptions{})
-		for _, err := range []error{err, listErr, madeErr, wroteErr} {
-			if err != nil && fault.As(err) == nil {
-				t.Fatalf("an error without a code: %v", err)
-			}
-		}
-	})
-}

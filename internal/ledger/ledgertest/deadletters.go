@@ -12,6 +12,7 @@ import (
 func deadLetterTests() []test {
 	return []test{
 		{"a dead letter comes back as it was", deadLetterRoundTrip},
+		{"whatever a vendor says can be stored", deadLetterTexts},
 		{"listed oldest first", deadLetterList},
 		{"corrected, replayed, discarded", deadLetterSteps},
 		{"replayed all at once", deadLetterReplayAll},
@@ -34,6 +35,26 @@ func deadLetterRoundTrip(w *world) {
 	require.Equal(w, []ledger.DeadLetter{want}, w.load(left("1")).DeadLetters)
 	_, _, err = w.store.FindDeadLetter(w.ctx, "none")
 	w.code(fault.NotFound, err)
+}
+
+// deadLetterTexts: a text with a NUL or bytes that are no UTF-8 is kept as far as
+// text goes, and looking for one finds nothing; neither is an outage.
+func deadLetterTexts(w *world) {
+	const odd = "no \x00 \xff way"
+	w.commit(ledger.Commit{PutDeadLetters: []ledger.DeadLetter{{
+		ID: "d", Stream: "leads", Ref: left("1"), State: ledger.DeadLetterOpen, FirstAt: w.now(),
+		Reason: ledger.Reason{Code: "invalid", Message: odd, RequestID: odd}, Overrides: ledger.Values{"phone": odd},
+	}}})
+	_, got, err := w.store.FindDeadLetter(w.ctx, "d")
+	w.ok(err)
+	require.Contains(w, got.Reason.Message, "no ")
+	require.Contains(w, got.Reason.Message, " way")
+	_, _, err = w.store.FindDeadLetter(w.ctx, odd)
+	w.code(fault.NotFound, err)
+	_, err = w.store.FindConnection(w.ctx, odd)
+	w.code(fault.NotFound, err)
+	_, err = w.store.Enqueue(w.ctx, w.key, []ledger.Change{{Stream: "leads", Ref: left("2"), Lane: ledger.LaneLive, EventID: odd, Trace: odd}}, time.Minute)
+	w.ok(err)
 }
 
 func (w *world) letters(ids ...string) {

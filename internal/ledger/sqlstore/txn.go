@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // querier is what a transaction of either database offers.
@@ -25,16 +26,31 @@ type txn struct {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *txn) exec(query string, args ...any) (int64, error) {
-	result, err := t.q.ExecContext(t.ctx, query, args...)
+	result, err := t.q.ExecContext(t.ctx, query, storable(args)...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
+// storable replaces in texts what PostgreSQL refuses to hold and SQLite holds: NUL
+// and bytes that are no UTF-8. Vendors' messages and callers' parameters may have
+// both, and neither must fail a commit again and again.
+func storable(args []any) []any {
+	for i, arg := range args {
+		text, ok := arg.(string)
+		if !ok || (utf8.ValidString(text) && strings.IndexByte(text, 0) < 0) {
+			continue
+		}
+		clean := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+		args = append(append(append(make([]any, 0, len(args)), args[:i]...), clean), args[i+1:]...)
+	}
+	return args
+}
+
 // rows calls each for every row of a query.
 func (t *txn) rows(query string, args []any, each func(scan func(...any) error) error) (err error) {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	rows, err := t.q.QueryContext(t.ctx, query, storable(args)...)
 	if err != nil {
 		return err
 	}
