@@ -178,10 +178,14 @@ func changesOf(source Source, side record.Side, events []connector.Event, tracep
 		}
 		for _, stream := range streams {
 			for _, id := range ids {
-				changes = append(changes, ledger.Change{
+				change := ledger.Change{
 					Stream: stream, Ref: record.Ref{Side: side, Object: event.Object, ID: id},
 					Lane: ledger.LaneLive, EventID: event.ID, Trace: traceparent,
-				})
+				}
+				if len(ids) == 1 {
+					change.Shown = event.Shown
+				}
+				changes = append(changes, change)
 			}
 		}
 	}

@@ -93,7 +93,8 @@ type Object struct {
 	UpdatedAt bool
 }
 
-// Event is a change hint out of a webhook. Nothing in it but the ref is believed.
+// Event is a change hint out of a webhook. Nothing in it but the ref is believed;
+// what it shows may only tell that there is nothing new.
 type Event struct {
 	// ID is the vendor's event id, or the body's hash.
 	ID string
@@ -103,6 +104,10 @@ type Event struct {
 	Kind string
 	// MergedInto is the surviving record of a merge, else empty.
 	MergedInto string
+	// Shown is the record as the event shows it, if it does: its Fields, its
+	// Version, or both, in the form of Get. nil for events of deletes and merges.
+	// It is compared with what is known, and never written anywhere.
+	Shown *record.Record
 }
 
 // Capabilities is what a server can do. The zero value is the most careful one.

@@ -35,25 +35,28 @@ func (p *pass) settleBoth(link *ledger.Link, name string, confirmed map[record.S
 	left, okLeft := confirmed[record.Left].holds[name]
 	right, okRight := confirmed[record.Right].holds[name]
 	if okLeft && okRight {
-		link.Base.Left[name], link.Base.Right[name] = left, right
+		p.setBase(link, record.Left, name, left)
+		p.setBase(link, record.Right, name, right)
 	}
 }
 
+// setBase moves one field of the base. The version that the base belonged to is
+// unknown then, until knows finds it again.
 func (p *pass) setBase(link *ledger.Link, side record.Side, name string, value any) {
 	if side == record.Left {
-		link.Base.Left[name] = value
+		link.Base.Left[name], link.LeftVersion = value, ""
 		return
 	}
-	link.Base.Right[name] = value
+	link.Base.Right[name], link.RightVersion = value, ""
 }
 
-// markWrite remembers the version and time that our own write caused.
+// markWrite remembers the time that our own write caused.
 func (p *pass) markWrite(link *ledger.Link, side record.Side, wrote record.Record) {
 	if side == record.Left {
-		link.LeftVersion, link.Base.LeftWrote = wrote.Version, wrote.UpdatedAt
+		link.Base.LeftWrote = wrote.UpdatedAt
 		return
 	}
-	link.RightVersion, link.Base.RightWrote = wrote.Version, wrote.UpdatedAt
+	link.Base.RightWrote = wrote.UpdatedAt
 }
 
 // closeConfirmed ends the intents whose outcome is known and writes what they
@@ -68,6 +71,22 @@ func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]led
 		commit.CloseIntents = append(commit.CloseIntents, intent.ID)
 		commit.History = append(commit.History, p.historyOf(intent, result)...)
 		p.sawAnswer(result.wrote)
+	}
+}
+
+// knowsAfter remembers the versions at the end of a plan: that of the answer on
+// the sides that were written, that of the read elsewhere.
+func (p *pass) knowsAfter(link *ledger.Link, now pair, confirmed map[record.Side]confirmation) {
+	for _, side := range record.Sides() {
+		found := now.of(side)
+		if result, ok := confirmed[side]; ok {
+			answer, err := p.stream.look(side, result.wrote, p.refs.lookup)
+			if err != nil {
+				answer = view{record: record.Record{Ref: link.Ref(side)}}
+			}
+			found = answer
+		}
+		p.knows(link, found)
 	}
 }
 
@@ -187,6 +206,6 @@ func isCrash(err error) bool { return errors.Is(err, errKilled) }
 // sameChange puts the record of this pass into the inbox again.
 func (p *pass) sameChange() ledger.Change {
 	again := p.work.Change
-	again.DueAt = time.Time{}
+	again.DueAt, again.Shown = time.Time{}, nil
 	return again
 }

@@ -53,6 +53,8 @@ type pass struct {
 	// opened and closedIDs are conflicts for the workflows to know of.
 	opened, closedIDs []string
 	workflowID        string
+	// readBothSides: a way that spares a read has been tried in this pass.
+	readBothSides bool
 }
 
 func (e *Engine) newPass(ctx context.Context, in *Installed, stream Stream, work ledger.Work, claimedAt time.Time, workflowID string) *pass {

@@ -50,7 +50,12 @@ func (p *pass) once(ctx context.Context) error {
 	switch {
 	case link != nil && link.State == ledger.LinkDetached:
 		return p.finish(ctx, ledger.Commit{})
+	case link != nil && p.nothingNew(*link):
+		return p.finish(ctx, ledger.Commit{})
 	case link != nil:
+		if done, err := p.overToVersioned(ctx, *link); done || err != nil {
+			return err
+		}
 		return p.linked(ctx)
 	case buried(p.state, p.work.Ref):
 		// Nothing deleted comes back, however late an event arrives.

@@ -46,7 +46,12 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 		}
 		if needsLook {
 			result.records++
-			result.changes = append(result.changes, ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID})
+			change := ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID}
+			if state := states[found.Ref.ID]; state.Link == nil && !stream.matchOnly() {
+				shown := found
+				change.Shown = &shown
+			}
+			result.changes = append(result.changes, change)
 		}
 	}
 	return result, refs.err()

@@ -16,7 +16,10 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if made, err := p.unfinishedCreate(ctx); made || err != nil {
 		return err
 	}
-	found, ok, err := p.get(ctx, p.work.Ref)
+	if err := p.ownCreateFirst(ctx); err != nil {
+		return err
+	}
+	found, ok, listed, err := p.source(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,6 +41,11 @@ func (p *pass) unlinked(ctx context.Context) error {
 	counterpart, err := p.match(ctx, found)
 	if err != nil {
 		return err
+	}
+	if counterpart != nil && listed {
+		if found, err = p.stillAsListed(ctx, found); err != nil {
+			return err
+		}
 	}
 	if counterpart != nil {
 		return p.firstLink(ctx, found, *counterpart)
@@ -71,7 +79,7 @@ func (p *pass) unfinishedCreate(ctx context.Context) (bool, error) {
 		}
 		answer, found, err := p.settleCreate(ctx, intent)
 		if err == nil && found {
-			return true, p.linkCreated(ctx, intent, answer, false)
+			return true, p.linkCreated(ctx, intent, answer, nil)
 		}
 		if err == nil {
 			return false, p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}})
@@ -104,7 +112,7 @@ func (p *pass) create(ctx context.Context, source view) error {
 	}
 	answer, err := p.post(ctx, intent)
 	if err == nil {
-		return p.linkCreated(ctx, intent, answer, true)
+		return p.linkCreated(ctx, intent, answer, &source)
 	}
 	if isCrash(err) {
 		return err
@@ -195,10 +203,12 @@ func (p *pass) post(ctx context.Context, intent ledger.Intent) (record.Record, e
 
 // linkCreated joins the source with the record that our create made. The base
 // of each sent field is what each side held then; fields that were not sent
-// have no common past yet and follow the first-link rules. direct says that the
-// answer is that of the POST itself: one that was found later may have been
-// edited since, and then the base is what was sent.
-func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer record.Record, direct bool) error {
+// have no common past yet and follow the first-link rules: equal ones agree at
+// once. source is the record it was made from if the answer is that of the POST
+// itself; a record that was found later may have been edited since, and then the
+// base is what was sent.
+func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer record.Record, source *view) error {
+	direct := source != nil
 	made, err := p.look(answer.Ref.Side, answer)
 	if err != nil {
 		return onRef(err, answer.Ref)
@@ -229,6 +239,11 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	if direct || last != byOthers {
 		p.markWrite(&link, answer.Ref.Side, answer)
 	}
+	p.agreeUnsent(&link, made, intent)
+	p.knows(&link, made)
+	if direct {
+		p.knows(&link, *source)
+	}
 	if err := p.takeForLink(ctx, answer.Ref); err != nil {
 		if !fault.Is(err, fault.Duplicate) {
 			return err
@@ -247,6 +262,28 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		commit.Enqueue = append(commit.Enqueue, again)
 	}
 	return p.finish(ctx, commit)
+}
+
+// agreeUnsent gives the fields that were not sent a base where the new record and
+// its source agree in them already: blank on both sides, as a rule. A reference
+// that waits for a counterpart gets one too.
+func (p *pass) agreeUnsent(link *ledger.Link, made view, intent ledger.Intent) {
+	for _, field := range p.stream.Mapping.Fields() {
+		name := field.Name()
+		if _, sent := intent.Sent[name]; sent {
+			continue
+		}
+		from, to := intent.From[name], made.values[name]
+		left, right := from, to
+		if made.record.Ref.Side == record.Left {
+			left, right = to, from
+		}
+		waits := record.IsBlank(to) && dangling(field, intent.Source.Side, from, p.refs.lookup)
+		if waits || equalAcross(field, left, right, p.refs.lookup) {
+			p.setBase(link, record.Left, name, left)
+			p.setBase(link, record.Right, name, right)
+		}
+	}
 }
 
 // needsMore reports whether the new record differs from its source in a field

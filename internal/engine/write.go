@@ -34,6 +34,8 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	moved := p.agreeBase(&link, now, made)
 	conflicts := p.conflictRows(link, now, made)
 	first := ledger.Commit{PutConflicts: conflicts.changed, PutHeld: append(p.heldRows(link, now.guard), now.guard.over...)}
+	p.knows(&link, now.left)
+	p.knows(&link, now.right)
 	if moved {
 		first.PutLinks = []ledger.Link{link}
 	}
@@ -74,6 +76,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	p.settleBase(&link, intents, confirmed, made.both)
 	p.restIgnored(&link, intents, confirmed, made.both)
+	p.knowsAfter(&link, now, confirmed)
 	p.closeConfirmed(&last, intents, confirmed)
 	last.PutLinks = []ledger.Link{link}
 	last.PutHeld = p.heldRows(link, now.guard)
@@ -141,7 +144,8 @@ func (p *pass) agreeBase(link *ledger.Link, now pair, made plan) bool {
 		if hasLeft && hasRight && sameValue(baseLeft, left) && sameValue(baseRight, right) {
 			continue
 		}
-		link.Base.Left[name], link.Base.Right[name] = left, right
+		p.setBase(link, record.Left, name, left)
+		p.setBase(link, record.Right, name, right)
 		moved = true
 	}
 	return moved

@@ -24,6 +24,8 @@ type Base struct {
 	Unread record.Side `json:"unread,omitempty"`
 	// GuardTaken: the delete of this pair was counted by the guard already.
 	GuardTaken bool `json:"guard_taken,omitempty"`
+	// Mapping is the version of the integration that the link's versions belong to.
+	Mapping int `json:"mapping,omitempty"`
 }
 
 // Of returns the values of one side.
@@ -53,7 +55,8 @@ type Link struct {
 	Left, Right record.Ref
 	State       LinkState
 	Base        Base
-	// LeftVersion and RightVersion are the versions the base belongs to, if any.
+	// LeftVersion and RightVersion are the servers' versions at which each side held
+	// exactly the base, in every mapped field; empty where that is not known.
 	LeftVersion, RightVersion string
 	// GoneSide and GoneAt mark a first "not found" that waits to be verified.
 	GoneSide record.Side
@@ -61,6 +64,14 @@ type Link struct {
 	// Flagged is set when a delete met an edit and both were kept.
 	Flagged              bool
 	CreatedAt, UpdatedAt time.Time
+}
+
+// Version returns the known version of one side.
+func (l Link) Version(side record.Side) string {
+	if side == record.Left {
+		return l.LeftVersion
+	}
+	return l.RightVersion
 }
 
 // Ref returns the ref on one side.

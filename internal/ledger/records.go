@@ -27,6 +27,9 @@ type State struct {
 type Records interface {
 	// Load reads the state of a ref in a stream.
 	Load(ctx context.Context, key Key, stream string, ref record.Ref) (State, error)
+	// CreatesUnderWay reports whether creates on a side of a stream are open that
+	// began no later than at: one of them may have made a record seen since.
+	CreatesUnderWay(ctx context.Context, key Key, stream string, side record.Side, at time.Time) (bool, error)
 	// LoadMany is Load for many refs of one stream and side, for listings.
 	// Every id asked for is in the map.
 	LoadMany(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]State, error)

@@ -150,6 +150,31 @@ func (f *Field) Read(side record.Side, fields record.Fields) (raw any, present b
 	return raw, present, nil
 }
 
+// ShownBy reports whether fields tell what the field holds on side: each path it
+// reads is there, or at least the object in which it would stand. An event that
+// leaves a field out says nothing of it.
+func (f *Field) ShownBy(side record.Side, fields record.Fields) bool {
+	from := f.places[side]
+	paths := []string{from.path}
+	if from.read != nil {
+		paths = from.read.paths
+	}
+	for _, path := range paths {
+		if _, ok := fields.Get(path); ok {
+			continue
+		}
+		cut := strings.LastIndexByte(path, '.')
+		if cut < 0 {
+			return false
+		}
+		parent, _ := fields.Get(path[:cut])
+		if _, object := parent.(map[string]any); !object {
+			return false
+		}
+	}
+	return true
+}
+
 // Canonical returns the form in which the values of both sides can be compared
 // with each other: left words of `values`, left ids of references, then
 // record.Canon. A word or reference that has no counterpart gives a form that

@@ -87,7 +87,7 @@ func (c *client) row(object connector.Object, item any, header http.Header) (rec
 	row.UpdatedBy, _ = fields["updated_by"].(string)
 	row.Version = header.Get("ETag")
 	if number, ok := transport.ParseID(fields["version"]); ok && row.Version == "" {
-		row.Version = `"v` + strings.Trim(number, `"v`) + `"`
+		row.Version = etagOf(number)
 	}
 	return row, true
 }
@@ -145,3 +145,6 @@ func explain(body []byte) transport.VendorError {
 	}
 	return said
 }
+
+// etagOf is the version number of a body in the form of the ETag header.
+func etagOf(number string) string { return `"v` + strings.Trim(number, `"v`) + `"` }

@@ -10,6 +10,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 const (
@@ -137,5 +138,10 @@ func readEvent(body map[string]any, fallbackID string) (event connector.Event, k
 		event.ID = own
 	}
 	event.MergedInto, _ = transport.ParseID(body["merged_into"])
+	if _, what, _ := strings.Cut(kind, "."); what == "created" || what == "updated" {
+		if version, has := transport.ParseID(body["version"]); has {
+			event.Shown = &record.Record{Version: etagOf(version)}
+		}
+	}
 	return event, true, true
 }

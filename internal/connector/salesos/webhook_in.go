@@ -10,6 +10,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 // signatureHeader carries sha256=<hex HMAC-SHA256 of the raw body>.
@@ -81,7 +82,7 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 	if !known {
 		return nil, nil
 	}
-	id, ok := eventRecord(body, object)
+	id, shown, ok := eventRecord(body, object)
 	if !ok {
 		return nil, fault.New(fault.Invalid, "the webhook's %s event names no record", transport.SafeToken(kind))
 	}
@@ -91,22 +92,28 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 	} else if sent, ok := transport.ParseID(header.Get("X-SalesOS-Event-Id")); ok {
 		event.ID = sent
 	}
+	if what := strings.TrimPrefix(kind, word+"."); shown != nil && what != "deleted" && what != "deactivated" {
+		event.Shown = &record.Record{Fields: shown}
+		event.Shown.CreatedAt, _ = transport.ParseTime(shown["created_at"])
+		event.Shown.UpdatedAt, _ = transport.ParseTime(shown["updated_at"])
+	}
 	return []connector.Event{event}, nil
 }
 
 // eventRecord finds the record's id: data.<singular>.id, data.id, data.object.id
-// or data.<singular>_id.
-func eventRecord(body map[string]any, object object) (string, bool) {
+// or data.<singular>_id; with it the object that it stands in, if that is the record.
+func eventRecord(body map[string]any, object object) (id string, shown record.Fields, ok bool) {
 	data, _ := body["data"].(map[string]any)
 	for _, key := range []string{object.Singular, "object"} {
 		if inner, ok := data[key].(map[string]any); ok {
 			if id, ok := transport.ParseID(inner["id"]); ok {
-				return id, true
+				return id, inner, true
 			}
 		}
 	}
 	if id, ok := transport.ParseID(data["id"]); ok {
-		return id, true
+		return id, data, true
 	}
-	return transport.ParseID(data[object.Singular+"_id"])
+	id, ok = transport.ParseID(data[object.Singular+"_id"])
+	return id, nil, ok
 }

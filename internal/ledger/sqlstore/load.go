@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -112,6 +113,19 @@ func (l *loading) tombstones(ids []string) error {
 		l.states[link.Ref(l.side).ID].Tombstone = &link
 	}
 	return err
+}
+
+// CreatesUnderWay implements ledger.Records.
+func (s *Store) CreatesUnderWay(ctx context.Context, key ledger.Key, stream string, side record.Side, at time.Time) (bool, error) {
+	var found bool
+	err := s.read(ctx, func(t *txn) error {
+		var one int64
+		var err error
+		found, err = t.row(`SELECT 1 FROM intents WHERE tenant_id = $1 AND connection_id = $2 AND target_id = '' AND target_side = $3
+			AND stream = $4 AND opened_at <= $5 LIMIT 1`, []any{key.Tenant, key.Connection, string(side), stream, micros(at)}, &one)
+		return err
+	})
+	return found, err
 }
 
 // intents finds the open ones of the links and of the records themselves.
