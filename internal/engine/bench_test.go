@@ -153,15 +153,36 @@ func start(t *testing.T, with setup) *bench {
 	return b
 }
 
-// hint is what a webhook leaves: a ref.
+// hint is what a webhook leaves: a ref, and what the event shows of the record as
+// it is now. It may be drained much later.
 func (b *bench) hint(side record.Side, id string) {
 	b.t.Helper()
 	object := "leads"
 	if side == record.Right {
 		object = "contacts"
 	}
-	_, err := b.store.Enqueue(b.ctx, b.key, []ledger.Change{{Stream: "leads", Ref: record.Ref{Side: side, Object: object, ID: id}}}, time.Second)
+	change := ledger.Change{Stream: "leads", Ref: record.Ref{Side: side, Object: object, ID: id}, Shown: b.shown(side, id)}
+	b.enqueue(change)
+}
+
+func (b *bench) enqueue(change ledger.Change) {
+	b.t.Helper()
+	_, err := b.store.Enqueue(b.ctx, b.key, []ledger.Change{change}, time.Second)
 	require.NoError(b.t, err)
+}
+
+// shown is what an event of each system shows: SalesOS the whole record, Acme its
+// version, both nothing of a record that is gone.
+func (b *bench) shown(side record.Side, id string) *record.Record {
+	client, object := b.client(side)
+	found, err := client.Record(b.ctx, object, id)
+	if err != nil || found.DeletedAt != nil || found.MergedInto != "" {
+		return nil
+	}
+	if side == record.Right {
+		return &record.Record{Version: fmt.Sprintf(`"v%d"`, found.Version)}
+	}
+	return &record.Record{Fields: record.Fields(found.Fields)}
 }
 
 func (b *bench) drain() engine.DrainResult {
