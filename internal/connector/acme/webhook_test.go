@@ -11,6 +11,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/acme"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
@@ -18,7 +19,7 @@ func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 func TestParseWebhookBatch(t *testing.T) {
 	body := []byte(`[
 		{"event_id":"e1","event":"contact.merged","object":"contact","id":"ct_1","merged_into":"ct_2","occurred_at":1},
-		{"event_id":"e2","event":"contact.updated","object":"contacts","id":"ct_3"},
+		{"event_id":"e2","event":"contact.updated","object":"contacts","id":"ct_3","version":17},
 		{"event_id":"e3","event":"appointment.created","id":"ap_1"},
 		{"event_id":"e4","event":"pipeline.moved","object":"pipeline","id":"p_1"},
 		{"event":"contact.created"},
@@ -28,7 +29,7 @@ func TestParseWebhookBatch(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, 4)
 	require.Equal(t, connector.Event{ID: "e1", Object: "contacts", RecordID: "ct_1", Kind: "contact.merged", MergedInto: "ct_2"}, got[0])
-	require.Equal(t, connector.Event{ID: "e2", Object: "contacts", RecordID: "ct_3", Kind: "contact.updated"}, got[1])
+	require.Equal(t, connector.Event{ID: "e2", Object: "contacts", RecordID: "ct_3", Kind: "contact.updated", Shown: &record.Record{Version: `"v17"`}}, got[1])
 	require.Equal(t, connector.Event{ID: "e3", Object: "appointments", RecordID: "ap_1", Kind: "appointment.created"}, got[2])
 	require.Equal(t, "companies", got[3].Object)
 	require.NotEmpty(t, got[3].ID)

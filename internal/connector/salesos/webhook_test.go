@@ -1,6 +1,7 @@
 package salesos_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector/salesos"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 func parse(t *testing.T, body string, extra ...string) ([]connector.Event, error) {
@@ -22,6 +24,9 @@ func parse(t *testing.T, body string, extra ...string) ([]connector.Event, error
 	return salesos.Driver{}.ParseWebhook(header, []byte(body), []string{"secret"}, time.Time{})
 }
 
+// shows is a record as an event shows it.
+func shows(fields record.Fields) *record.Record { return &record.Record{Fields: fields} }
+
 func TestParseWebhookForms(t *testing.T) {
 	for _, row := range []struct {
 		name, body string
@@ -29,19 +34,19 @@ func TestParseWebhookForms(t *testing.T) {
 		want       []connector.Event
 	}{
 		{"guide", `{"type":"lead.created","data":{"id":"l-1","value":75000.00}}`, nil,
-			[]connector.Event{{Object: "leads", RecordID: "l-1", Kind: "lead.created"}}},
+			[]connector.Event{{Object: "leads", RecordID: "l-1", Kind: "lead.created", Shown: shows(record.Fields{"id": "l-1", "value": json.Number("75000.00")})}}},
 		{"guide, nested", `{"type":"deal.won","data":{"deal":{"id":"d-1"},"id":"e-9"}}`, nil,
-			[]connector.Event{{Object: "deals", RecordID: "d-1", Kind: "deal.won"}}},
+			[]connector.Event{{Object: "deals", RecordID: "d-1", Kind: "deal.won", Shown: shows(record.Fields{"id": "d-1"})}}},
 		{"envelope", `{"id":"evt-1","type":"lead.updated","version":2,"ts":1,"tenant":"t","data":{"id":"l-1"}}`,
-			[]string{"X-SalesOS-Event-Id", "ignored"}, []connector.Event{{ID: "evt-1", Object: "leads", RecordID: "l-1", Kind: "lead.updated"}}},
+			[]string{"X-SalesOS-Event-Id", "ignored"}, []connector.Event{{ID: "evt-1", Object: "leads", RecordID: "l-1", Kind: "lead.updated", Shown: shows(record.Fields{"id": "l-1"})}}},
 		{"id and type in headers", `{"data":{"id":"l-1"}}`, []string{"X-SalesOS-Event", "lead.deleted", "X-SalesOS-Event-Id", "evt-2"},
 			[]connector.Event{{ID: "evt-2", Object: "leads", RecordID: "l-1", Kind: "lead.deleted"}}},
 		{"a number for an id", `{"id":7,"type":"user.updated","data":{"id":12}}`, nil,
-			[]connector.Event{{ID: "7", Object: "users", RecordID: "12", Kind: "user.updated"}}},
+			[]connector.Event{{ID: "7", Object: "users", RecordID: "12", Kind: "user.updated", Shown: shows(record.Fields{"id": json.Number("12")})}}},
 		{"an id under the object's name", `{"id":"e","type":"lead.converted","data":{"lead_id":"l-3","deal":{"id":"d-4"}}}`, nil,
 			[]connector.Event{{ID: "e", Object: "leads", RecordID: "l-3", Kind: "lead.converted"}}},
 		{"a list", `[{"id":"a","type":"lead.created","data":{"id":"1"}},{"id":"b","type":"quest.done","data":{}}]`, nil,
-			[]connector.Event{{ID: "a", Object: "leads", RecordID: "1", Kind: "lead.created"}}},
+			[]connector.Event{{ID: "a", Object: "leads", RecordID: "1", Kind: "lead.created", Shown: shows(record.Fields{"id": "1"})}}},
 		{"another kind of thing", `{"id":"x","type":"badge.awarded","data":{"id":"b-1"}}`, nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
