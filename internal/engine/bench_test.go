@@ -153,6 +153,13 @@ func start(t *testing.T, with setup) *bench {
 	return b
 }
 
+// look is a change that shows nothing, like the event of a delete: it asks for a look.
+func (b *bench) look(side record.Side, id string) {
+	b.t.Helper()
+	_, object := b.client(side)
+	b.enqueue(ledger.Change{Stream: "leads", Ref: record.Ref{Side: side, Object: object, ID: id}})
+}
+
 // hint is what a webhook leaves: a ref, and what the event shows of the record as
 // it is now. It may be drained much later.
 func (b *bench) hint(side record.Side, id string) {

@@ -53,7 +53,7 @@ func TestASideThatFailsForEverythingPauses(t *testing.T) {
 	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 500, Times: -1, PathRegexp: "/v1/"})
 	require.NoError(t, err)
 	for _, lead := range leads {
-		b.hint(record.Left, lead)
+		b.look(record.Left, lead)
 	}
 	b.drain()
 	require.True(t, b.brokenUntil().After(b.clock.now()))

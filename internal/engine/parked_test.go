@@ -298,7 +298,7 @@ func TestHeldDeleteEndsWhenTheRecordAnswersAgain(t *testing.T) {
 	b.settle()
 	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: 100, Method: "GET", Path: "/v1/leads/" + lead})
 	require.NoError(t, err)
-	b.hint(record.Left, lead)
+	b.look(record.Left, lead)
 	b.settle()
 	require.Len(t, yHeldRows(b), 1)
 	require.NoError(t, b.left.ClearFaults(b.ctx))
