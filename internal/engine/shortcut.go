@@ -43,8 +43,7 @@ func (p *pass) nothingNew(link ledger.Link) bool {
 			return false
 		}
 		value, _, err := field.Read(side, shown.Fields)
-		known := base[field.Name()]
-		if err != nil || changed(field, value, known) || appeared(field, side, known, link.Base.Of(side.Other())[field.Name()], p.refs.lookup) {
+		if err != nil || changed(field, value, base[field.Name()]) || unsettled(field, side, link.Base, p.refs.lookup) {
 			return false
 		}
 	}
@@ -83,7 +82,7 @@ func (p *pass) overToVersioned(ctx context.Context, link ledger.Link) (done bool
 		// The long way says what is wrong, with both sides before its eyes.
 		return false, nil
 	}
-	if err := p.dependenciesKnown(ctx, source); err != nil {
+	if err := p.dependenciesKnown(ctx, link.Base, left, right); err != nil {
 		return true, err
 	}
 	p.readBothSides = true
@@ -97,14 +96,12 @@ func (p *pass) overToVersioned(ctx context.Context, link ledger.Link) (done bool
 }
 
 // plain reports whether a plan writes one side only, whole fields, and whether
-// what is sent tells all that those fields will hold.
+// what is sent tells all that those fields will hold. A plan without a write is
+// not plain: somebody asked for a look, and it may be about the other side.
 func (p *pass) plain(made plan, side record.Side) bool {
-	if len(made.conflicts)+len(made.unset) > 0 || made.writes[side.Other()] != nil {
-		return false
-	}
 	write := made.writes[side]
-	if write == nil {
-		return true
+	if write == nil || len(made.conflicts)+len(made.unset) > 0 || made.writes[side.Other()] != nil {
+		return false
 	}
 	for name := range write.sent {
 		for _, path := range p.stream.Mapping.Field(name).Paths(side) {
