@@ -209,6 +209,8 @@ func TestGuardAndStatus(t *testing.T) {
 	require.Equal(t, []any{
 		map[string]any{"stream": "leads", "op": "delete", "limit": 10.0, "per": "1h0m0s", "used": 0.0},
 		map[string]any{"stream": "leads", "op": "clear", "limit": 500.0, "per": "1h0m0s", "used": 0.0},
+		map[string]any{"stream": "deals", "op": "delete", "limit": 10.0, "per": "1h0m0s", "used": 0.0},
+		map[string]any{"stream": "deals", "op": "clear", "limit": 500.0, "per": "1h0m0s", "used": 0.0},
 	}, guard.body["streams"])
 	_, err := h.store.Enqueue(t.Context(), key, []ledger.Change{{Stream: "leads", Ref: record.Ref{Side: record.Left, Object: "leads", ID: "l2"}}}, time.Second)
 	require.NoError(t, err)

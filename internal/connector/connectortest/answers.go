@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -65,9 +64,7 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if s.login != nil {
 		if text, ok := s.login(asked); ok {
-			recorder := httptest.NewRecorder()
-			recorder.WriteString(text)
-			return recorder.Result(), nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
 		}
 	}
 	if strings.Contains(r.URL.Path, "/../") || strings.HasSuffix(r.URL.Path, "/..") || strings.HasSuffix(r.URL.Path, "/.") {
@@ -103,7 +100,7 @@ func (a Answers) Fuzz(f *testing.F) {
 		f.Add(status, `"v1"`, a.Single(`{"id":"`+a.ID+`"}`), a.List(`{"id":"`+a.ID+`","updated_at":"2026-11-22T12:00:00Z"}`))
 	}
 	f.Fuzz(func(t *testing.T, status int, header, first, second string) {
-		if status = status % 600; status < 200 {
+		if status %= 600; status < 200 {
 			return // no final answer of HTTP
 		}
 		headers := http.Header{}
