@@ -40,6 +40,10 @@ type Engine interface {
 	RemoveWebhooks(ctx context.Context, key ledger.Key) error
 	// ScheduleStreams makes every stream's first poll due.
 	ScheduleStreams(ctx context.Context, key ledger.Key) error
+	// Witness tells the ledger what Temporal remembers of it, and returns how far
+	// it has come. A ledger that was put back to an older state has stopped all
+	// its connections when this returns.
+	Witness(ctx context.Context, remembered ledger.Mark) (ledger.Mark, error)
 	// Installed is the working form of a connection at its present version.
 	Installed(ctx context.Context, key ledger.Key) (*engine.Installed, error)
 }

@@ -87,6 +87,7 @@ func change(id string) ledger.Change {
 
 // fakeEngine does as its fields say; a method without one fails the test by panic.
 type fakeEngine struct {
+	remembered []ledger.Mark
 	Engine
 	drain     func(request engine.DrainRequest) (engine.DrainResult, error)
 	list      func(request engine.ListRequest) (engine.ListResult, error)
@@ -100,6 +101,11 @@ type fakeEngine struct {
 
 func (e *fakeEngine) Drain(_ context.Context, _ ledger.Key, request engine.DrainRequest) (engine.DrainResult, error) {
 	return e.drain(request)
+}
+
+func (e *fakeEngine) Witness(_ context.Context, remembered ledger.Mark) (ledger.Mark, error) {
+	e.remembered = append(e.remembered, remembered)
+	return ledger.Mark{Epoch: "e", Count: remembered.Count + 1}, nil
 }
 
 func (e *fakeEngine) ListStep(_ context.Context, _ ledger.Key, request engine.ListRequest) (engine.ListResult, error) {

@@ -49,7 +49,7 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 	if connection.State != ledger.Active {
 		return
 	}
-	err := a.ensureRuns(ctx, connection.Key)
+	err := a.ensureRuns(ctx, connection)
 	if urls := a.webhookURLs(connection.Key); err == nil && len(urls) > 0 {
 		err = a.Engine.EnsureWebhooks(ctx, connection.Key, urls)
 	}
@@ -64,21 +64,27 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 	}
 }
 
-// ensureRuns looks at the newest runs: one of each kind and stream at most is running.
-func (a *Poller) ensureRuns(ctx context.Context, key ledger.Key) error {
-	runs, _, err := a.Store.ListRuns(ctx, key, ledger.ListOptions{})
+// ensureRuns looks at the newest runs: one of each kind and stream at most is
+// running. A connection whose ledger was put back is compared until that is done.
+func (a *Poller) ensureRuns(ctx context.Context, connection ledger.Connection) error {
+	runs, _, err := a.Store.ListRuns(ctx, connection.Key, ledger.ListOptions{})
 	if err != nil {
 		return err
 	}
+	comparing := false
 	for _, run := range runs {
 		if run.State != ledger.RunRunning {
 			continue
 		}
+		comparing = comparing || run.Stream == "" && (run.Kind == ledger.RunCompare || run.Kind == ledger.RunBackfill)
 		if err := a.Orchestrator.EnsureRun(ctx, run); err != nil {
 			return err
 		}
 	}
-	return nil
+	if connection.Restored.Comparing() && !comparing {
+		_, _, err = a.Orchestrator.StartRun(ctx, connection.Key, ledger.RunCompare, "")
+	}
+	return err
 }
 
 func stopped(ctx context.Context) bool {

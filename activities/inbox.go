@@ -34,6 +34,8 @@ type DrainIn struct {
 	UntriedOnly bool
 	// For is the longest stay.
 	For time.Duration
+	// Mark is how far the ledger had come when the workflow last heard of it.
+	Mark ledger.Mark
 }
 
 // DrainOut says what happened and when to come back.
@@ -49,6 +51,8 @@ type DrainOut struct {
 	Opened, Closed []string
 	// Run is the progress of the run, if there is one.
 	Run RunProgress
+	// Mark is how far the ledger had come.
+	Mark ledger.Mark
 }
 
 // RunProgress is how far a run has come. Total is -1 while unknown.
@@ -63,8 +67,14 @@ func (a *Inbox) Drain(ctx context.Context, in DrainIn) (DrainOut, error) {
 	return many(ctx, a.Log, func() (DrainOut, error) {
 		note, stop := beating(ctx)
 		defer stop()
+		mark, err := a.Engine.Witness(ctx, in.Mark)
+		if err != nil {
+			return DrainOut{}, err
+		}
 		if in.RunID != "" {
-			return a.drainRun(ctx, in, note)
+			out, err := a.drainRun(ctx, in, note)
+			out.Mark = mark
+			return out, err
 		}
 		if err := a.Store.ClearNudge(ctx, in.Key); err != nil {
 			return DrainOut{}, err
@@ -73,7 +83,7 @@ func (a *Inbox) Drain(ctx context.Context, in DrainIn) (DrainOut, error) {
 		if err != nil {
 			return DrainOut{}, err
 		}
-		var out DrainOut
+		out := DrainOut{Mark: mark}
 		out.add(result)
 		return out, a.setWait(ctx, &out, result.NextDue)
 	})

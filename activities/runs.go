@@ -215,6 +215,9 @@ func (a *Runs) EndRun(ctx context.Context, in EndRunIn) (EndRunOut, error) {
 			}
 		}
 		run, err := a.Store.Run(ctx, in.RunID)
+		if err == nil && ended && in.State == ledger.RunSucceeded {
+			err = a.endRestored(ctx, run)
+		}
 		if err == nil && ended && in.State == ledger.RunSucceeded && run.Total != run.Done {
 			// Records that others have done meanwhile are not missing.
 			run.Total = run.Done
@@ -250,4 +253,18 @@ func (o Options) nudge(ctx context.Context, key ledger.Key) {
 		o.Log.WithField("connection", key.String()).WithField("code", fault.CodeOf(err)).
 			Warn("the connection's workflow was not told of new changes; the sweep will")
 	}
+}
+
+// endRestored notes that everything was compared since an operator accepted that
+// the ledger had been put back.
+func (a *Runs) endRestored(ctx context.Context, run ledger.Run) error {
+	whole := run.Stream == "" && (run.Kind == ledger.RunCompare || run.Kind == ledger.RunBackfill)
+	if !whole {
+		return nil
+	}
+	standing, err := a.Store.Standing(ctx, run.Key)
+	if err != nil || !standing.Restored.Comparing() || run.StartedAt.Before(standing.Restored.AcceptedAt) {
+		return err
+	}
+	return a.Store.EndRestored(ctx, run.Key, standing.Restored.Epoch)
 }

@@ -38,11 +38,15 @@ type SweepIn struct {
 	Hold time.Duration
 	// Polls is how many polls go side by side.
 	Polls int
+	// Mark is how far the ledger had come when the workflow last heard of it.
+	Mark ledger.Mark
 }
 
 // SweepOut counts what a sweep did. Failed counts steps that will be tried again.
 type SweepOut struct {
 	Looks, Polls, Enqueued, Nudged, Conflicts, Failed int
+	// Mark is how far the ledger had come.
+	Mark ledger.Mark
 }
 
 // Sweep looks after all connections for a while: polls that are due, due rows
@@ -116,6 +120,13 @@ func (s *sweep) look(ctx, polling context.Context) error {
 	looks, free := s.out.Looks, s.in.Polls-s.running
 	s.mu.Unlock()
 	s.note(looks)
+	mark, err := s.Engine.Witness(ctx, s.in.Mark)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.out.Mark = mark
+	s.mu.Unlock()
 	if free > 0 {
 		due, err := s.Store.ClaimDuePolls(ctx, s.in.Hold, free)
 		if err != nil {

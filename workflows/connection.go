@@ -35,6 +35,9 @@ type ConnectionStatus struct {
 	// Paused: the connection is not active. Problem says why the last drain failed.
 	Paused  bool   `json:"paused"`
 	Problem string `json:"problem,omitempty"`
+	// Mark is how far the ledger had come when a drain last said so: a ledger that
+	// was put back to an older state is told by it.
+	Mark ledger.Mark `json:"mark,omitzero"`
 }
 
 // PauseRequest pauses a connection; the reason is for people.
@@ -130,7 +133,7 @@ func (c *connection) work(ctx workflow.Context) (next, error) {
 
 // drain runs one drain, or one per shard side by side when the backlog is big.
 func (c *connection) drain(ctx workflow.Context) ([]activities.DrainOut, error) {
-	in := activities.DrainIn{Key: c.in.Key, Shards: c.shards, For: drainFor}
+	in := activities.DrainIn{Key: c.in.Key, Shards: c.shards, For: drainFor, Mark: c.status.Mark}
 	return drainAll(ctx, c.in.Tuning, in, "reconcile due changes")
 }
 
@@ -157,6 +160,9 @@ func drainAll(ctx workflow.Context, tuning Tuning, in activities.DrainIn, summar
 }
 
 func (c *connection) add(out activities.DrainOut) {
+	if out.Mark.Epoch != "" {
+		c.status.Mark = out.Mark
+	}
 	c.status.Claimed += out.Claimed
 	c.status.Done += out.Done
 	c.status.Retried += out.Retried

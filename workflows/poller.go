@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/accord-sync/accord/activities"
+	"github.com/accord-sync/accord/internal/ledger"
 )
 
 // PollerInput is the input of a Poller workflow.
@@ -11,6 +12,8 @@ type PollerInput struct {
 	// N is its number, from 0; number 0 keeps house too.
 	N      int
 	Tuning Tuning
+	// Mark is how far the ledger had come when a sweep last said so.
+	Mark ledger.Mark
 }
 
 // Poller looks after all connections: polls that are due, changes that nobody
@@ -33,6 +36,9 @@ func Poller(ctx workflow.Context, in PollerInput) error {
 				return err
 			}
 		}
+		if out.Mark.Epoch != "" {
+			in.Mark = out.Mark
+		}
 		total = addSweeps(total, out)
 		keep.collect(ctx)
 		showSweeps(ctx, in.N, total, keep.last)
@@ -47,7 +53,7 @@ func Poller(ctx workflow.Context, in PollerInput) error {
 func sweepOnce(ctx workflow.Context, in PollerInput) (activities.SweepOut, error) {
 	var poller *activities.Poller
 	var out activities.SweepOut
-	sweep := activities.SweepIn{For: sweepFor, Hold: in.Tuning.pollHold(), Polls: pollsSideBySide}
+	sweep := activities.SweepIn{For: sweepFor, Hold: in.Tuning.pollHold(), Polls: pollsSideBySide, Mark: in.Mark}
 	err := workflow.ExecuteActivity(with(ctx, in.Tuning, sweepStep, "look after all connections"), poller.Sweep, sweep).Get(ctx, &out)
 	return out, err
 }

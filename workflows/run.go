@@ -55,6 +55,8 @@ type RunStatus struct {
 	// Problem says why it waits, until NextTry; empty while it works.
 	Problem string    `json:"problem,omitempty"`
 	NextTry time.Time `json:"next_try"`
+	// Mark is how far the ledger had come when a drain last said so.
+	Mark ledger.Mark `json:"mark,omitzero"`
 }
 
 // Run carries one run: it lists until nothing is left to list, works until
@@ -266,13 +268,18 @@ func (r *run) drain(ctx workflow.Context) (outcome, error) {
 
 // drainShards runs one drain, or one per shard side by side when much waits.
 func (r *run) drainShards(ctx workflow.Context, untriedOnly bool) (activities.DrainOut, error) {
-	in := activities.DrainIn{Key: r.in.Key, Shards: 1, RunID: r.in.RunID, UntriedOnly: untriedOnly, For: drainFor}
+	in := activities.DrainIn{Key: r.in.Key, Shards: 1, RunID: r.in.RunID, UntriedOnly: untriedOnly, For: drainFor, Mark: r.status.Mark}
 	if r.status.Pending > bigBacklog {
 		in.Shards = drainShards
 	}
 	outs, err := drainAll(ctx, r.in.Tuning, in, "reconcile what was found")
 	if err != nil {
 		return activities.DrainOut{}, err
+	}
+	for _, out := range outs {
+		if out.Mark.Epoch != "" {
+			r.status.Mark = out.Mark
+		}
 	}
 	return sum(outs), nil
 }

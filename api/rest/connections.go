@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -161,6 +162,18 @@ func (s *Server) PauseConnection(ctx context.Context, request PauseConnectionReq
 func (s *Server) ResumeConnection(ctx context.Context, request ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error) {
 	accepted, err := s.steer(ctx, request.Connection, s.options.Control.Resume)
 	return ResumeConnection202JSONResponse(accepted), err
+}
+
+// AcceptRestored answers POST …/restored.
+func (s *Server) AcceptRestored(ctx context.Context, request AcceptRestoredRequestObject) (AcceptRestoredResponseObject, error) {
+	var from time.Time
+	if request.Body != nil && request.Body.From != nil {
+		from = *request.Body.From
+	}
+	accepted, err := s.steer(ctx, request.Connection, func(ctx context.Context, key ledger.Key) error {
+		return s.options.Control.AcceptRestored(ctx, key, from)
+	})
+	return AcceptRestored202JSONResponse(accepted), err
 }
 
 // steer does one thing to an existing connection and tells its state afterwards.

@@ -706,6 +706,26 @@ type ResolveInput struct {
 // ResolveInputChoose defines model for ResolveInput.Choose.
 type ResolveInputChoose string
 
+// Restored Accord's ledger was put back to an older state; what was done between the two times is not known
+type Restored struct {
+	// AcceptedAt Null until an operator accepts it; nothing is written before
+	AcceptedAt *time.Time `json:"accepted_at"`
+
+	// ComparedAt When everything had been compared since
+	ComparedAt *time.Time `json:"compared_at"`
+	FoundAt    time.Time  `json:"found_at"`
+
+	// From How old the ledger's state is; null when nothing tells
+	From *time.Time `json:"from"`
+	To   *time.Time `json:"to"`
+}
+
+// RestoredInput defines model for RestoredInput.
+type RestoredInput struct {
+	// From When the backup was made that the ledger was put back to
+	From *time.Time `json:"from,omitempty"`
+}
+
 // Run Example: {"connection":"cn_01jd3xw7c2q4m5n6p7r8s9t0v1","counts":{"conflicts":0,"created":300,"deleted":0,"held":0,"linked":70,"parked":0,"read":500,"unchanged":0,"updated":0},"ended_at":null,"id":"rn_01jd3xw7c2q4m5n6p7r8s9t0v1","kind":"backfill","progress":{"done":370,"total":1000},"started_at":"2026-11-21T09:30:00Z","state":"running","stream":"leads","workflow_id":"run/default/cn_01jd3xw7c2q4m5n6p7r8s9t0v1/backfill"}
 type Run struct {
 	Connection string     `json:"connection"`
@@ -789,7 +809,10 @@ type Status struct {
 		// Intents Writes whose outcome is unknown
 		Intents int `json:"intents"`
 	} `json:"pending"`
-	Sides struct {
+
+	// Restored Accord's ledger was put back to an older state; what was done between the two times is not known
+	Restored *Restored `json:"restored,omitempty"`
+	Sides    struct {
 		Left  SideStatus `json:"left"`
 		Right SideStatus `json:"right"`
 	} `json:"sides"`
@@ -981,6 +1004,12 @@ type PauseConnectionParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// AcceptRestoredParams defines parameters for AcceptRestored.
+type AcceptRestoredParams struct {
+	// IdempotencyKey Makes the call repeatable
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ResumeConnectionParams defines parameters for ResumeConnection.
 type ResumeConnectionParams struct {
 	// IdempotencyKey Makes the call repeatable
@@ -1031,6 +1060,9 @@ type ApproveGuardJSONRequestBody = GuardInput
 
 // RejectGuardJSONRequestBody defines body for RejectGuard for application/json ContentType.
 type RejectGuardJSONRequestBody = GuardInput
+
+// AcceptRestoredJSONRequestBody defines body for AcceptRestored for application/json ContentType.
+type AcceptRestoredJSONRequestBody = RestoredInput
 
 // StartRunJSONRequestBody defines body for StartRun for application/json ContentType.
 type StartRunJSONRequestBody = RunInput
@@ -1094,6 +1126,9 @@ type ServerInterface interface {
 	// PauseConnection Stop reading and writing; webhooks are still stored
 	// (POST /api/v1/connections/{connection}/pause)
 	PauseConnection(c *gin.Context, connection ConnectionID, params PauseConnectionParams)
+	// AcceptRestored Go on after Accord's own ledger was put back to an older state
+	// (POST /api/v1/connections/{connection}/restored)
+	AcceptRestored(c *gin.Context, connection ConnectionID, params AcceptRestoredParams)
 	// ResumeConnection Go on after a pause
 	// (POST /api/v1/connections/{connection}/resume)
 	ResumeConnection(c *gin.Context, connection ConnectionID, params ResumeConnectionParams)
@@ -1909,6 +1944,55 @@ func (siw *ServerInterfaceWrapper) PauseConnection(c *gin.Context) {
 	siw.Handler.PauseConnection(c, connection, params)
 }
 
+// AcceptRestored operation middleware
+func (siw *ServerInterfaceWrapper) AcceptRestored(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptRestoredParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcceptRestored(c, connection, params)
+}
+
 // ResumeConnection operation middleware
 func (siw *ServerInterfaceWrapper) ResumeConnection(c *gin.Context) {
 
@@ -2284,6 +2368,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/activate", wrapper.ActivateConnection)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/pause", wrapper.PauseConnection)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/resume", wrapper.ResumeConnection)
+	router.POST(options.BaseURL+"/api/v1/connections/:connection/restored", wrapper.AcceptRestored)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/status", wrapper.GetStatus)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/runs", wrapper.ListRuns)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/runs", wrapper.StartRun)
@@ -2996,6 +3081,47 @@ func (response PauseConnectiondefaultApplicationProblemPlusJSONResponse) VisitPa
 	return err
 }
 
+type AcceptRestoredRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     AcceptRestoredParams
+	Body       *AcceptRestoredJSONRequestBody
+}
+
+type AcceptRestoredResponseObject interface {
+	VisitAcceptRestoredResponse(w http.ResponseWriter) error
+}
+
+type AcceptRestored202JSONResponse Accepted
+
+func (response AcceptRestored202JSONResponse) VisitAcceptRestoredResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptRestoreddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptRestoreddefaultApplicationProblemPlusJSONResponse) VisitAcceptRestoredResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeConnectionRequestObject struct {
 	Connection ConnectionID `json:"connection"`
 	Params     ResumeConnectionParams
@@ -3418,6 +3544,9 @@ type StrictServerInterface interface {
 	// PauseConnection Stop reading and writing; webhooks are still stored
 	// (POST /api/v1/connections/{connection}/pause)
 	PauseConnection(ctx context.Context, request PauseConnectionRequestObject) (PauseConnectionResponseObject, error)
+	// AcceptRestored Go on after Accord's own ledger was put back to an older state
+	// (POST /api/v1/connections/{connection}/restored)
+	AcceptRestored(ctx context.Context, request AcceptRestoredRequestObject) (AcceptRestoredResponseObject, error)
 	// ResumeConnection Go on after a pause
 	// (POST /api/v1/connections/{connection}/resume)
 	ResumeConnection(ctx context.Context, request ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error)
@@ -4061,6 +4190,54 @@ func (sh *strictHandler) PauseConnection(ctx *gin.Context, connection Connection
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(PauseConnectionResponseObject); ok {
 		if err := validResponse.VisitPauseConnectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcceptRestored operation middleware
+func (sh *strictHandler) AcceptRestored(ctx *gin.Context, connection ConnectionID, params AcceptRestoredParams) {
+	var request AcceptRestoredRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	var body AcceptRestoredJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptRestored(ctx, request.(AcceptRestoredRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptRestored")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcceptRestoredResponseObject); ok {
+		if err := validResponse.VisitAcceptRestoredResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

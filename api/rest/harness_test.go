@@ -210,6 +210,11 @@ func (c *ledgerControl) Resume(ctx context.Context, key ledger.Key) error {
 	return c.SetConnectionState(ctx, key, ledger.Active, "")
 }
 
+func (c *ledgerControl) AcceptRestored(ctx context.Context, key ledger.Key, from time.Time) error {
+	_, err := c.Store.AcceptRestored(ctx, key, from)
+	return err
+}
+
 func (c *ledgerControl) Delete(ctx context.Context, key ledger.Key) error {
 	return c.DeleteConnection(ctx, key)
 }

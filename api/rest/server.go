@@ -49,6 +49,9 @@ type Control interface {
 	Pause(ctx context.Context, key ledger.Key) error
 	// Resume goes on after a pause.
 	Resume(ctx context.Context, key ledger.Key) error
+	// AcceptRestored goes on after the ledger was put back to an older state; from
+	// says how old, zero: as noticed.
+	AcceptRestored(ctx context.Context, key ledger.Key, from time.Time) error
 	// Delete removes webhooks, workflows and the connection itself.
 	Delete(ctx context.Context, key ledger.Key) error
 	// Nudge tells the connection's workflow that something is due.

@@ -16,6 +16,12 @@ func (s *Server) GetStatus(ctx context.Context, request GetStatusRequestObject) 
 	}
 	version := connection.Version
 	answer := Status{State: ConnectionState(connection.State), StateReason: optional(connection.StateReason), Version: &version}
+	if found := connection.Restored; !found.FoundAt.IsZero() {
+		answer.Restored = &Restored{
+			From: optionalTime(found.From), To: optionalTime(found.To), FoundAt: found.FoundAt.UTC(),
+			AcceptedAt: optionalTime(found.AcceptedAt), ComparedAt: optionalTime(found.ComparedAt),
+		}
+	}
 	pending, err := s.options.Store.Pending(ctx, connection.Key, ledger.PendingFilter{})
 	if err != nil {
 		return nil, err

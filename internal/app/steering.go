@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/sdk/client"
 
@@ -50,6 +51,11 @@ func (s *Steering) Pause(ctx context.Context, key ledger.Key) error {
 // Resume goes on after a pause.
 func (s *Steering) Resume(ctx context.Context, key ledger.Key) error {
 	return s.Control().Resume(ctx, key)
+}
+
+// AcceptRestored goes on after the ledger was put back to an older state.
+func (s *Steering) AcceptRestored(ctx context.Context, key ledger.Key, from time.Time) error {
+	return s.Control().AcceptRestored(ctx, key, from)
 }
 
 // Delete begins to remove a connection.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,8 @@ type Control interface {
 	Activate(ctx context.Context, key ledger.Key) error
 	// Pause stops reading and writing, for a reason.
 	Pause(ctx context.Context, key ledger.Key, reason string) error
+	// AcceptRestored goes on after the ledger was put back to an older state.
+	AcceptRestored(ctx context.Context, key ledger.Key, from time.Time) error
 	// Resume goes on after a pause.
 	Resume(ctx context.Context, key ledger.Key) error
 	// StartRun starts a run, or joins the running one.
@@ -96,7 +99,7 @@ func New(options Options) *cobra.Command {
 		conflictsCommand(options), resolveCommand(options),
 		deadLettersCommand(options), replayCommand(options),
 		guardCommand(options), approveCommand(options), rejectCommand(options),
-		pauseCommand(options), resumeCommand(options),
+		pauseCommand(options), resumeCommand(options), restoredCommand(options),
 		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options),
 	)
 	return root

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -84,6 +85,23 @@ func resumeCommand(options Options) *cobra.Command {
 		func(command *cobra.Command, session *Session, connection ledger.Connection) error {
 			return session.Control.Resume(command.Context(), connection.Key)
 		})
+}
+
+func restoredCommand(options Options) *cobra.Command {
+	var from string
+	command := steerCommand(options, "restored", "Go on after Accord's own ledger was put back to an older state, and compare everything",
+		func(command *cobra.Command, session *Session, connection ledger.Connection) error {
+			var at time.Time
+			if from != "" {
+				var err error
+				if at, err = time.Parse(time.RFC3339, from); err != nil {
+					return fault.New(fault.Usage, "--from wants a time such as 2026-11-21T03:00:00Z, not %q", from)
+				}
+			}
+			return session.Control.AcceptRestored(command.Context(), connection.Key, at)
+		})
+	command.Flags().StringVar(&from, "from", "", "when the backup was made, if Accord did not notice by itself (RFC 3339)")
+	return command
 }
 
 // steerCommand does one thing to a connection and tells its state afterwards.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -11,6 +12,13 @@ import (
 
 // Activate begins to bring a connection up, or joins the activation under way.
 func (c *Control) Activate(ctx context.Context, key ledger.Key) error {
+	connection, err := c.Store.Connection(ctx, key)
+	if err != nil {
+		return err
+	}
+	if connection.Restored.Waiting() {
+		return fault.New(fault.Conflict, "connection %s: %s", key, connection.StateReason)
+	}
 	options := c.start(workflows.ActivationID(key), "Brings connection "+key.Connection+" up")
 	return c.ensure(ctx, options, workflows.ActivationType, workflows.ActivationInput{Key: key, Tuning: c.Tuning})
 }
@@ -51,6 +59,28 @@ func (c *Control) Resume(ctx context.Context, key ledger.Key) error {
 	}
 	c.nudge(ctx, key)
 	return c.wakeRuns(ctx, key)
+}
+
+// AcceptRestored lets a connection go on whose ledger was put back to an older
+// state, and compares everything. from says how old that state is where nobody
+// noticed; zero: as noticed. Conflict when nothing waits to be accepted.
+func (c *Control) AcceptRestored(ctx context.Context, key ledger.Key, from time.Time) error {
+	restored, err := c.Store.AcceptRestored(ctx, key, from)
+	if err != nil {
+		return err
+	}
+	c.Log.WithField("connection", key.String()).WithField("from", restored.From.UTC().Format(time.RFC3339)).
+		Warn("an operator accepted that the ledger was put back; everything is compared")
+	if restored.State == ledger.Draft {
+		// Its first load compares everything.
+		return nil
+	}
+	if err := c.pollNow(ctx, key); err != nil {
+		return err
+	}
+	c.nudge(ctx, key)
+	_, _, err = c.StartRun(ctx, key, ledger.RunCompare, "")
+	return err
 }
 
 // pollNow makes the polls of all streams due.

@@ -19,6 +19,8 @@ type Status struct {
 	Held          int            `json:"held"`
 	Sides         SidesStatus    `json:"sides"`
 	Streams       []StreamStatus `json:"streams"`
+	// Restored says that the ledger was put back to an older state, if it was.
+	Restored *ledger.Restored `json:"restored,omitempty"`
 }
 
 // PendingStatus counts changes due or waiting for a retry, and writes whose
@@ -86,6 +88,9 @@ func (c *Control) Status(ctx context.Context, key ledger.Key) (Status, error) {
 	status := Status{
 		State: connection.State, Reason: connection.StateReason,
 		Pending: PendingStatus{Changes: pending.Changes, Intents: pending.Intents},
+	}
+	if restored := connection.Restored; !restored.FoundAt.IsZero() {
+		status.Restored = &restored
 	}
 	if err := c.countOpen(ctx, key, &status); err != nil {
 		return Status{}, err

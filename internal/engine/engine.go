@@ -34,6 +34,9 @@ type Installed struct {
 	LeftQuota, RightQuota ledger.QuotaSpec
 	// Concurrency is how many records a drain works on at once.
 	Concurrency int
+	// Restored says whether the ledger was put back under the connection. The
+	// Opener leaves it alone.
+	Restored ledger.Restored
 }
 
 // Stream is one stream of an installed connection.
@@ -128,6 +131,9 @@ type Observer interface {
 	// ("unchanged", "updated", "created", "linked", "deleted", "conflict",
 	// "parked", "held", "retry") and how long the change waited.
 	Reconciled(key ledger.Key, stream, outcome string, waited time.Duration)
+	// LedgerRestored counts that this process found the ledger put back to an
+	// older state, with the connections that it stopped.
+	LedgerRestored(connections int)
 }
 
 // Engine does the work. It is safe for concurrent use.

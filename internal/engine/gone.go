@@ -195,6 +195,10 @@ func (p *pass) survive(ctx context.Context, link ledger.Link, goneSide record.Si
 
 // edited reports whether the survivor differs from what both sides agreed on.
 func (p *pass) edited(link ledger.Link, side record.Side, survivor view) bool {
+	if link.Base.Doubtful && p.touchedSince(survivor) {
+		// By a user or by a write that the ledger has lost: nobody knows.
+		return true
+	}
 	base := link.Base.Of(side)
 	for _, field := range p.stream.Mapping.Fields() {
 		value := survivor.values[field.Name()]

@@ -15,6 +15,8 @@ type installed struct {
 	options Options
 	mu      sync.Mutex
 	entries map[ledger.Key]*Installed
+	// mark is the furthest state of the ledger that this process has seen.
+	mark ledger.Mark
 }
 
 func newInstalled(options Options) *installed {
@@ -28,17 +30,18 @@ func (e *Engine) Installed(ctx context.Context, key ledger.Key) (*Installed, err
 }
 
 // get asks the ledger each time: a pause or an edit that was answered holds for
-// the very next claim. Only a new version is read and opened.
+// the very next claim, and so does a ledger that was put back meanwhile. Only a
+// new version is read and opened.
 func (i *installed) get(ctx context.Context, key ledger.Key) (*Installed, ledger.ConnectionState, error) {
-	state, version, err := i.options.Store.ConnectionState(ctx, key)
+	standing, err := i.standing(ctx, key)
 	if err != nil {
 		return nil, "", err
 	}
 	i.mu.Lock()
 	known := i.entries[key]
 	i.mu.Unlock()
-	if known != nil && known.Version == version {
-		return known, state, nil
+	if known != nil && known.Version == standing.Version {
+		return known.in(standing), standing.State, nil
 	}
 	connection, err := i.options.Store.Connection(ctx, key)
 	if err != nil {
@@ -54,7 +57,17 @@ func (i *installed) get(ctx context.Context, key ledger.Key) (*Installed, ledger
 		clear(i.entries)
 	}
 	i.entries[key] = fresh
-	return fresh, connection.State, nil
+	return fresh.in(standing), standing.State, nil
+}
+
+// in is the connection with what is known of its ledger.
+func (i *Installed) in(standing ledger.Standing) *Installed {
+	if i.Restored == standing.Restored {
+		return i
+	}
+	copied := *i
+	copied.Restored = standing.Restored
+	return &copied
 }
 
 // forget makes the next use open the connection anew (probed capabilities).

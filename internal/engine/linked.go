@@ -16,6 +16,9 @@ import (
 // linked reconciles a record that has a counterpart.
 func (p *pass) linked(ctx context.Context) error {
 	link := *p.state.Link
+	if err := p.doubt(ctx, &link); err != nil {
+		return err
+	}
 	left, right, err := p.readBoth(ctx, link)
 	if err != nil {
 		return err
@@ -33,6 +36,9 @@ func (p *pass) linked(ctx context.Context) error {
 	}
 	if settled {
 		return errAgain
+	}
+	if link.Base.Doubtful {
+		return p.clearDoubt(ctx, link, left.view, right.view)
 	}
 	if deletes := p.endHeld(ledger.GuardDelete); !link.GoneAt.IsZero() || link.Base.Unread != "" || len(deletes) > 0 {
 		// It was missing once and answers again: it was never deleted, and an answer

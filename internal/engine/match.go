@@ -27,6 +27,9 @@ func (p *pass) match(ctx context.Context, source view) (*view, error) {
 	if found, err := p.byTheirMarker(ctx, source); found != nil || err != nil {
 		return found, err
 	}
+	if err := p.orphan(ctx, source); err != nil {
+		return nil, err
+	}
 	if source.match == "" || p.stream.Spec.Collision == "create" {
 		return nil, nil
 	}
@@ -37,16 +40,10 @@ func (p *pass) match(ctx context.Context, source view) (*view, error) {
 // leads nowhere and is left alone.
 func (p *pass) byOwnMarker(ctx context.Context, source view) (*view, error) {
 	ref := source.record.Ref
-	path := p.stream.Spec.Marker.Of(ref.Side)
-	if path == "" {
+	origin, ok := p.markedOrigin(source)
+	if !ok {
 		return nil, nil
 	}
-	value, _ := source.record.Fields.Get(path)
-	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
-	if id == "" || len(id) > maxID {
-		return nil, nil
-	}
-	origin := record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}
 	if err := p.notUnderWay(ctx, origin); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,8 @@ type pass struct {
 	workflowID        string
 	// readBothSides: a way that spares a read has been tried in this pass.
 	readBothSides bool
+	// lostCreate: a create was under way when the ledger was put back.
+	lostCreate bool
 }
 
 func (e *Engine) newPass(ctx context.Context, in *Installed, stream Stream, work ledger.Work, claimedAt time.Time, workflowID string) *pass {

@@ -87,7 +87,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	case s.matchOnly():
 		return link.GoneSide != ""
 	}
-	if len(state.Intents) > 0 || link.GoneSide != "" || len(state.Held) > 0 && !s.heldAs(state, side, v) {
+	if len(state.Intents) > 0 || link.GoneSide != "" || link.Base.Doubtful || len(state.Held) > 0 && !s.heldAs(state, side, v) {
 		return true
 	}
 	if len(state.Conflicts) > 0 {

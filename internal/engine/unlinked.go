@@ -42,6 +42,12 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if counterpart == nil && p.stream.writes(found.record.Ref.Side.Other()) && !p.stream.matchOnly() {
+		counterpart, err = p.lostCounterpart(ctx, found)
+		if err != nil {
+			return err
+		}
+	}
 	if counterpart != nil && listed {
 		if found, err = p.stillAsListed(ctx, found); err != nil {
 			return err
@@ -62,6 +68,9 @@ func (p *pass) unlinked(ctx context.Context) error {
 // stillParkedAlone is stillParked for a record without a counterpart.
 func (p *pass) stillParkedAlone(found view) bool {
 	for _, letter := range p.state.DeadLetters {
+		if letter.State == ledger.DeadLetterOpen && letter.Reason.Code == codeRestored && letter.Ref == found.record.Ref {
+			return true
+		}
 		if letter.State == ledger.DeadLetterOpen && letter.Ref == found.record.Ref &&
 			letter.SourcePrint == found.print && letter.Reason.Code != string(fault.Forbidden) &&
 			letter.Reason.Code != codeAmbiguous {
@@ -76,6 +85,11 @@ func (p *pass) unfinishedCreate(ctx context.Context) (bool, error) {
 	for _, intent := range p.state.Intents {
 		if intent.Op != ledger.OpCreate || intent.Source != p.work.Ref {
 			continue
+		}
+		if intent.OpenedAt.Before(p.in.Restored.AcceptedAt) {
+			// What became of it is as little known as anything else since.
+			p.lostCreate = true
+			return false, p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}})
 		}
 		answer, found, err := p.settleCreate(ctx, intent)
 		if err == nil && found {

@@ -40,6 +40,8 @@ type Connection struct {
 	// Integration is the YAML or JSON as given, placeholders intact.
 	Integration string
 	// Variables fill ${NAME}; Secrets fill ${secret:NAME} and are encrypted at rest.
-	Variables, Secrets   map[string]string
+	Variables, Secrets map[string]string
+	// Restored says whether the ledger was put back under it.
+	Restored             Restored
 	CreatedAt, UpdatedAt time.Time
 }

@@ -22,6 +22,10 @@ type Base struct {
 	// Unread is the side whose record we made and nobody has read since: it may
 	// turn visible late.
 	Unread record.Side `json:"unread,omitempty"`
+	// Epoch is that of the restored ledger under which this pair was looked into,
+	// and Doubtful is set until both its sides have been read since.
+	Epoch    string `json:"epoch,omitempty"`
+	Doubtful bool   `json:"doubtful,omitempty"`
 	// GuardTaken: the delete of this pair was counted by the guard already.
 	GuardTaken bool `json:"guard_taken,omitempty"`
 	// Mapping is the version of the integration that the link's versions belong to.

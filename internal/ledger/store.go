@@ -16,6 +16,7 @@ import (
 // database's, so that workers with wrong clocks agree on leases and due times.
 type Store interface {
 	Connections
+	Restores
 	Inbox
 	Records
 	Conflicts
@@ -58,13 +59,14 @@ type Connections interface {
 	// UpdateConnection stores a new version (the old ones are kept) if Version
 	// is the present one plus one, else fault.Conflict.
 	UpdateConnection(ctx context.Context, connection Connection) error
-	// SetConnectionState changes the state alone; reason is for people.
+	// SetConnectionState changes the state alone; reason is for people. Conflict
+	// when it would become active while a restored ledger waits to be accepted.
 	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error
 	// Connection returns one with variables and secrets decrypted, or NotFound.
 	Connection(ctx context.Context, key Key) (Connection, error)
-	// ConnectionState returns only the state and the version, or NotFound: cheap
-	// enough to ask before each claim.
-	ConnectionState(ctx context.Context, key Key) (state ConnectionState, version int, err error)
+	// Standing returns only what changes, or NotFound: cheap enough to ask before
+	// each claim.
+	Standing(ctx context.Context, key Key) (Standing, error)
 	// FindConnection looks an id up in whatever tenant it belongs to.
 	FindConnection(ctx context.Context, id string) (Connection, error)
 	// ListConnections pages the connections of a tenant; empty tenant: all.

@@ -12,6 +12,7 @@ import (
 type Observer[K fmt.Stringer] struct {
 	outcomes *prometheus.CounterVec
 	waits    *prometheus.HistogramVec
+	restored prometheus.Counter
 }
 
 // NewObserver registers the metrics. It panics if they are registered already.
@@ -25,7 +26,10 @@ func NewObserver[K fmt.Stringer](registry prometheus.Registerer) *Observer[K] {
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}, []string{"stream", "outcome"}),
 	}
-	registry.MustRegister(o.outcomes, o.waits)
+	o.restored = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "accord_ledger_restored_total", Help: "How often this process found the ledger put back to an older state and stopped all connections.",
+	})
+	registry.MustRegister(o.outcomes, o.waits, o.restored)
 	return o
 }
 
@@ -35,3 +39,6 @@ func (o *Observer[K]) Reconciled(key K, stream, outcome string, waited time.Dura
 	o.outcomes.WithLabelValues(key.String(), stream, outcome).Inc()
 	o.waits.WithLabelValues(stream, outcome).Observe(max(waited, 0).Seconds())
 }
+
+// LedgerRestored counts that the ledger was found put back to an older state.
+func (o *Observer[K]) LedgerRestored(int) { o.restored.Inc() }

@@ -43,6 +43,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		tests []test
 	}{
 		{"connections", connectionTests()},
+		{"restored ledgers", restoredTests()},
 		{"inbox", inboxTests()},
 		{"leases", leaseTests()},
 		{"commit", commitTests()},

@@ -7,7 +7,7 @@ import (
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
-const connectionColumns = `tenant_id, connection_id, name, state, state_reason, version, integration, variables, secrets, created_at, updated_at`
+const connectionColumns = `tenant_id, connection_id, name, state, state_reason, version, integration, variables, secrets, created_at, updated_at, restored`
 
 // CreateConnection implements ledger.Connections.
 func (s *Store) CreateConnection(ctx context.Context, connection ledger.Connection) error {
@@ -36,7 +36,7 @@ func (s *Store) CreateConnection(ctx context.Context, connection ledger.Connecti
 			created = t.now
 		}
 		added, err := t.exec(`INSERT INTO connections (`+connectionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10, '') ON CONFLICT DO NOTHING`,
 			connection.Tenant, connection.Connection, connection.Name, string(connection.State), connection.StateReason,
 			connection.Integration, variables, secrets, created, t.now)
 		if err != nil {
@@ -107,6 +107,15 @@ func noConnection(key ledger.Key) error {
 // SetConnectionState implements ledger.Connections.
 func (s *Store) SetConnectionState(ctx context.Context, key ledger.Key, state ledger.ConnectionState, reason string) error {
 	return s.write(ctx, func(t *txn) error {
+		if state == ledger.Active {
+			restored, _, err := t.restoredOf(key)
+			if err != nil {
+				return err
+			}
+			if restored.Waiting() {
+				return fault.New(fault.Conflict, "%s", restoredReason).On(key)
+			}
+		}
 		changed, err := t.exec(`UPDATE connections SET state = $1, state_reason = $2, updated_at = $3
 			WHERE tenant_id = $4 AND connection_id = $5`, string(state), reason, t.now, key.Tenant, key.Connection)
 		if err == nil && changed == 0 {
@@ -128,19 +137,25 @@ func (s *Store) Connection(ctx context.Context, key ledger.Key) (ledger.Connecti
 	return found[0], nil
 }
 
-// ConnectionState implements ledger.Connections.
-func (s *Store) ConnectionState(ctx context.Context, key ledger.Key) (ledger.ConnectionState, int, error) {
-	var state ledger.ConnectionState
-	var version int
+// Standing implements ledger.Connections.
+func (s *Store) Standing(ctx context.Context, key ledger.Key) (ledger.Standing, error) {
+	var standing ledger.Standing
 	err := s.read(ctx, func(t *txn) error {
-		found, err := t.row("SELECT state, version FROM connections WHERE tenant_id = $1 AND connection_id = $2",
-			[]any{key.Tenant, key.Connection}, &state, &version)
+		var body string
+		var at int64
+		found, err := t.row(`SELECT c.state, c.version, c.restored, COALESCE(m.epoch, ''), COALESCE(m.count, 0), COALESCE(m.marked_at, 0)
+			FROM connections c LEFT JOIN ledger_mark m ON m.one = 1 WHERE c.tenant_id = $1 AND c.connection_id = $2`,
+			[]any{key.Tenant, key.Connection}, &standing.State, &standing.Version, &body, &standing.Mark.Epoch, &standing.Mark.Count, &at)
 		if err == nil && !found {
 			return noConnection(key)
 		}
+		if err == nil {
+			standing.Mark.At = timeOf(at)
+			standing.Restored, err = restoredFrom(body)
+		}
 		return err
 	})
-	return state, version, err
+	return standing, err
 }
 
 // FindConnection implements ledger.Connections. Ids are unique over all tenants.
@@ -190,8 +205,12 @@ func (s *Store) selectConnections(ctx context.Context, where string, args ...any
 func (s *Store) scanConnection(scan func(...any) error) (c ledger.Connection, err error) {
 	var variables, secrets []byte
 	var created, updated int64
+	var restored string
 	if err = scan(&c.Tenant, &c.Connection, &c.Name, &c.State, &c.StateReason, &c.Version, &c.Integration,
-		&variables, &secrets, &created, &updated); err != nil {
+		&variables, &secrets, &created, &updated, &restored); err != nil {
+		return c, err
+	}
+	if c.Restored, err = restoredFrom(restored); err != nil {
 		return c, err
 	}
 	c.CreatedAt, c.UpdatedAt = timeOf(created), timeOf(updated)
