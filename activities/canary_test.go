@@ -18,7 +18,7 @@ func safeTexts() map[string]bool {
 	return map[string]bool{
 		"Tenant": true, "Connection": true, "RunID": true, "WorkflowID": true, "ConflictID": true, "DecisionID": true,
 		"Kind": true, "Stream": true, "State": true, "Unless": true, "Reason": true, "Field": true, "LeftRef": true, "RightRef": true,
-		"ClosedBy": true, "Side": true, "Code": true, "Opened": true, "Closed": true,
+		"ClosedBy": true, "Side": true, "Code": true, "Opened": true, "Closed": true, "Epoch": true,
 	}
 }
 

@@ -87,16 +87,17 @@ func change(id string) ledger.Change {
 
 // fakeEngine does as its fields say; a method without one fails the test by panic.
 type fakeEngine struct {
-	remembered []ledger.Mark
 	Engine
-	drain     func(request engine.DrainRequest) (engine.DrainResult, error)
-	list      func(request engine.ListRequest) (engine.ListResult, error)
-	poll      func(ctx context.Context, key ledger.Key, stream string) (engine.PollResult, error)
-	decide    func(id string, decision ledger.Decision, seen *engine.SeenPrints) error
-	fallback  func(id string) (bool, error)
-	check     func() (engine.CheckResult, error)
-	webhooks  func(urls map[record.Side]string) error
-	installed *engine.Installed
+	// remembered is what Temporal said of the ledger.
+	remembered []ledger.Mark
+	drain      func(request engine.DrainRequest) (engine.DrainResult, error)
+	list       func(request engine.ListRequest) (engine.ListResult, error)
+	poll       func(ctx context.Context, key ledger.Key, stream string) (engine.PollResult, error)
+	decide     func(id string, decision ledger.Decision, seen *engine.SeenPrints) error
+	fallback   func(id string) (bool, error)
+	check      func() (engine.CheckResult, error)
+	webhooks   func(urls map[record.Side]string) error
+	installed  *engine.Installed
 }
 
 func (e *fakeEngine) Drain(_ context.Context, _ ledger.Key, request engine.DrainRequest) (engine.DrainResult, error) {
@@ -142,6 +143,7 @@ type fakeOrchestrator struct {
 	nudged    []ledger.Key
 	conflicts []string
 	runs      []string
+	started   []string
 	plans     []ComparePlan
 	gone      []string
 	stopped   []string
@@ -168,7 +170,7 @@ func (o *fakeOrchestrator) EnsureRun(_ context.Context, run ledger.Run) error {
 }
 
 func (o *fakeOrchestrator) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind, stream string) (ledger.Run, bool, error) {
-	return ledger.Run{ID: "r1", Key: key, Kind: kind, Stream: stream, WorkflowID: "w1"}, true, o.note(func() {})
+	return ledger.Run{ID: "r1", Key: key, Kind: kind, Stream: stream, WorkflowID: "w1"}, true, o.note(func() { o.started = append(o.started, "start "+string(kind)+" "+stream) })
 }
 
 func (o *fakeOrchestrator) PutSchedules(_ context.Context, _ ledger.Key, plans []ComparePlan, gone []string) error {

@@ -43,6 +43,9 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 	if status.Reason != "" {
 		fmt.Fprintf(out, "reason: %s\n", status.Reason)
 	}
+	if status.Restored != nil {
+		fmt.Fprintln(out, restoredLine(*status.Restored))
+	}
 	fmt.Fprintf(out, "waiting: %d changes, %d writes whose outcome is unknown\n", status.Pending.Changes, status.Pending.Intents)
 	fmt.Fprintf(out, "for a person: %d conflicts, %d dead letters, %d held operations\n", status.OpenConflicts, status.DeadLetters, status.Held)
 	printSide(out, "left", status.Sides.Left)
@@ -51,6 +54,22 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 		fmt.Fprintf(out, "stream %s: %d linked, %.1f s behind\n", stream.Name, stream.Linked, stream.LagSeconds)
 	}
 	return nil
+}
+
+// restoredLine says what is known of a ledger that was put back.
+func restoredLine(restored ledger.Restored) string {
+	from := "an older state"
+	if !restored.From.IsZero() {
+		from = "its state of " + restored.From.UTC().Format("2006-01-02 15:04:05") + " UTC"
+	}
+	line := "ledger: put back to " + from
+	switch {
+	case restored.Waiting():
+		return line + "; nothing is written until an operator accepts it"
+	case restored.Comparing():
+		return line + "; accepted, everything is being compared"
+	}
+	return line + "; accepted and compared"
 }
 
 func printSide(out io.Writer, name string, side control.SideStatus) {
