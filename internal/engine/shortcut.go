@@ -18,6 +18,10 @@ func (p *pass) quiet(link ledger.Link) bool {
 	if len(p.state.Intents)+len(p.state.Conflicts)+len(p.state.DeadLetters)+len(p.state.Held) > 0 {
 		return false
 	}
+	if link.Base.Doubtful || p.in.Restored.Comparing() {
+		// The base is that of a ledger that was put back.
+		return false
+	}
 	for _, field := range p.stream.Mapping.Fields() {
 		if !hasBase(pair{base: link.Base}, field.Name()) {
 			return false
