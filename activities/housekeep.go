@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -54,6 +55,9 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 		err = a.Engine.EnsureWebhooks(ctx, connection.Key, urls)
 	}
 	if err == nil {
+		err = a.compareNow(ctx, connection.Key)
+	}
+	if err == nil {
 		// A Temporal that was set up anew knows none of the schedules.
 		_, err = a.putSchedules(ctx, connection.Key)
 	}
@@ -62,6 +66,32 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 		a.Log.WithField("connection", connection.Key.String()).WithField("code", fault.CodeOf(err)).
 			Warn("a connection was not looked after; the next round tries again")
 	}
+}
+
+// compareNow starts the comparisons that are due because a vendor lost events:
+// a delete that no webhook told of is seen by nothing else.
+func (a *Poller) compareNow(ctx context.Context, key ledger.Key) error {
+	now, err := a.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	streams, err := a.Store.StreamStates(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, stream := range streams {
+		if stream.NextCompareAt.IsZero() || stream.NextCompareAt.After(now) {
+			continue
+		}
+		if _, _, err := a.Orchestrator.StartRun(ctx, key, ledger.RunCompare, stream.Stream); err != nil {
+			return err
+		}
+		stream.NextCompareAt = time.Time{}
+		if err := a.Store.PutStreamState(ctx, key, stream); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensureRuns looks at the newest runs: one of each kind and stream at most is

@@ -62,3 +62,17 @@ func TestHousekeepComparesUntilARestoreIsOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.orch.started, 1, "one runs")
 }
+
+func TestHousekeepComparesWhereEventsWereLost(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.store.SetConnectionState(t.Context(), r.key, ledger.Active, ""))
+	for stream, at := range map[string]time.Time{"leads": time.Now().Add(-time.Second), "users": time.Now().Add(time.Hour), "deals": {}} {
+		require.NoError(t, r.store.PutStreamState(t.Context(), r.key, ledger.StreamState{Stream: stream, NextCompareAt: at}))
+	}
+	r.engine.installed = &engine.Installed{}
+	for range 2 {
+		_, err := call[HousekeepOut](t, r, "Housekeep")
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"start compare leads"}, r.orch.started)
+}

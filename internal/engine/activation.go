@@ -133,8 +133,14 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	if err != nil {
 		return err
 	}
-	if e.stillOn(ctx, in, side, url, known) {
+	on, off := e.stillOn(ctx, in, side, url, known)
+	if on {
 		return e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "active", url)
+	}
+	if off {
+		if err := e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "off", url); err != nil {
+			return err
+		}
 	}
 	callCtx, cancel := context.WithTimeout(ctx, checkTime)
 	state, err := in.Connector(side).EnsureWebhook(callCtx, connector.WebhookSpec{
@@ -151,11 +157,13 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	if !state.Active {
 		word = "off"
 	}
-	if err := e.putWebhook(ctx, in, side, state, word, url); err != nil || !state.Reactivated {
+	// One that was there and is not was deleted by somebody: events were lost too.
+	lost := state.Reactivated || known.WebhookID != "" && state.ID != known.WebhookID
+	if err := e.putWebhook(ctx, in, side, state, word, url); err != nil || !lost {
 		return err
 	}
 	e.options.Log.WithFields(map[string]any{"connection": in.Key.String(), "side": side}).
-		Warn("the webhook was switched off by the vendor; it is on again, and everything is polled and compared now")
+		Warn("the webhook was switched off or deleted at the vendor; it is on again, and everything is polled and compared now")
 	for _, stream := range in.Streams {
 		err := e.changeStream(ctx, in.Key, stream.Spec.Name, func(state *ledger.StreamState) {
 			state.NextPollAt, state.NextCompareAt = e.options.Now(), e.options.Now()
@@ -169,15 +177,16 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 
 // stillOn looks at a registration that was right a short while ago: a look costs
 // one read, while ensuring it writes the secret again.
-func (e *Engine) stillOn(ctx context.Context, in *Installed, side record.Side, url string, known ledger.SideState) bool {
+// off says that the vendor has switched it off, or knows it no more.
+func (e *Engine) stillOn(ctx context.Context, in *Installed, side record.Side, url string, known ledger.SideState) (on, off bool) {
 	recent := e.options.Now().Sub(known.WebhookCheckedAt) < time.Hour
 	if known.WebhookID == "" || known.WebhookURL != url || known.WebhookState != "active" || !recent || known.WebhookVersion != in.Version {
-		return false
+		return false, false
 	}
 	callCtx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	state, err := in.Connector(side).WebhookStatus(callCtx, known.WebhookID)
-	return err == nil && state.Active
+	return err == nil && state.Active, err == nil && !state.Active || fault.Is(err, fault.Gone)
 }
 
 func (e *Engine) putWebhook(ctx context.Context, in *Installed, side record.Side, state connector.WebhookState, word, url string) error {

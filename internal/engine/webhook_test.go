@@ -1,0 +1,68 @@
+package engine_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// TestAWebhookThatWasLostIsNoticed: the vendor switches it off after ten failed
+// deliveries, or a person deletes it there. Both are noticed by the next look,
+// mended, and everything is due to be polled and compared.
+func TestAWebhookThatWasLostIsNoticed(t *testing.T) {
+	lose := map[string]func(b *bench){
+		"switched off after ten failures": func(b *bench) {
+			lead := b.create(record.Left, map[string]any{"name": "Ana", "email": "ana@x.com"})
+			for n := range 12 {
+				b.edit(record.Left, lead, map[string]any{"position": string(rune('a' + n))})
+			}
+			require.Eventually(b.t.(*testing.T), func() bool {
+				hooks, err := b.left.WebhookCounts(b.ctx)
+				require.NoError(b.t, err)
+				return len(hooks.Hooks) == 1 && !hooks.Hooks[0].Active
+			}, time.Minute, 20*time.Millisecond)
+		},
+		"deleted by a person": func(b *bench) {
+			in, err := b.engine.Installed(b.ctx, b.key)
+			require.NoError(b.t, err)
+			side, err := b.store.SideState(b.ctx, b.key, record.Left)
+			require.NoError(b.t, err)
+			require.NoError(b.t, in.Left.RemoveWebhook(b.ctx, side.WebhookID))
+		},
+	}
+	for name, do := range lose {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, setup{})
+			down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+			t.Cleanup(down.Close)
+			urls := map[record.Side]string{record.Left: down.URL}
+			state := func() string {
+				side, err := b.store.SideState(b.ctx, b.key, record.Left)
+				require.NoError(t, err)
+				return side.WebhookState
+			}
+			due := func() bool {
+				streams, err := b.store.StreamStates(b.ctx, b.key)
+				require.NoError(t, err)
+				require.NotEmpty(t, streams)
+				return !streams[0].NextCompareAt.IsZero() && !streams[0].NextPollAt.After(b.clock.now())
+			}
+			require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
+			require.Equal(t, "active", state())
+			require.False(t, due(), "nothing was lost yet")
+			do(b)
+			require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
+			require.Equal(t, "active", state())
+			require.True(t, due(), "the gap is polled and compared")
+			hooks, err := b.left.WebhookCounts(b.ctx)
+			require.NoError(t, err)
+			require.Len(t, hooks.Hooks, 1)
+			require.True(t, hooks.Hooks[0].Active)
+		})
+	}
+}
