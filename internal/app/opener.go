@@ -79,6 +79,9 @@ func (o *Opener) Open(ctx context.Context, connection ledger.Connection) (*engin
 	if err != nil {
 		return nil, err
 	}
+	if err := o.amendments(ctx, connection, installed); err != nil {
+		return nil, err
+	}
 	o.keep(opening{key: connection.Key, version: connection.Version, probed: probed, installed: installed})
 	return installed, nil
 }

@@ -128,6 +128,7 @@ func (e *Engine) openConflict(ctx context.Context, key ledger.Key, conflictID st
 		p.release(ctx)
 		return nil, ledger.Conflict{}, err
 	}
+	stream.forgetAmended(&p.state)
 	// The row may have been refreshed while the lease was waited for.
 	for _, standing := range p.state.Conflicts {
 		if standing.ID == conflictID {

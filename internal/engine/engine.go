@@ -43,6 +43,9 @@ type Installed struct {
 type Stream struct {
 	Spec    integration.Stream
 	Mapping *mapping.Stream
+	// Since is, by field, the version of the connection since which the field is
+	// read as it is now, for fields that were read from elsewhere before.
+	Since map[string]int
 }
 
 // Connector returns the connector of a side.

@@ -198,6 +198,9 @@ func putSeen(rows []ledger.Seen, row ledger.Seen) []ledger.Seen {
 // commit writes a step under the lease.
 func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 	commit.Lease = p.lease
+	for i := range commit.PutLinks {
+		commit.PutLinks[i].Base.Version = p.in.Version
+	}
 	commit.RunID = p.work.RunID
 	commit.PutSeen = append(commit.PutSeen, p.seen...)
 	p.seen = nil

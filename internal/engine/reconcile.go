@@ -27,6 +27,7 @@ func (p *pass) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.stream.forgetAmended(&state)
 		p.state, p.refs = state, newResolver(ctx, p.store(), p.key())
 		if err := p.step("loaded"); err != nil {
 			return err

@@ -42,7 +42,9 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 			row.ScanID = runID
 			result.seen = append(result.seen, row)
 			result.seen = append(result.seen, markerRows(stream, side, found)...)
-			needsLook = stream.needsLook(side, v, states[found.Ref.ID], refs.lookup)
+			state := states[found.Ref.ID]
+			stream.forgetAmended(&state)
+			needsLook = stream.needsLook(side, v, state, refs.lookup)
 		}
 		if needsLook {
 			result.records++

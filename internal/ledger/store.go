@@ -59,6 +59,8 @@ type Connections interface {
 	// UpdateConnection stores a new version (the old ones are kept) if Version
 	// is the present one plus one, else fault.Conflict.
 	UpdateConnection(ctx context.Context, connection Connection) error
+	// IntegrationOf returns the integration of a version as it was stored, or NotFound.
+	IntegrationOf(ctx context.Context, key Key, version int) (string, error)
 	// SetConnectionState changes the state alone; reason is for people. Conflict
 	// when it would become active while a restored ledger waits to be accepted.
 	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error

@@ -58,6 +58,14 @@ func connectionUpdate(w *world) {
 	require.Equal(w, "new", got.Integration)
 	require.Equal(w, ledger.Active, got.State)
 	require.Equal(w, c.Secrets, got.Secrets)
+	text, err := w.store.IntegrationOf(w.ctx, w.key, 2)
+	w.ok(err)
+	require.Equal(w, "new", text)
+	text, err = w.store.IntegrationOf(w.ctx, w.key, 1)
+	w.ok(err)
+	require.NotEqual(w, "new", text, "the old version is kept")
+	_, err = w.store.IntegrationOf(w.ctx, w.key, 3)
+	w.code(fault.NotFound, err)
 	c.Connection = "none"
 	w.code(fault.NotFound, w.store.UpdateConnection(w.ctx, c))
 }

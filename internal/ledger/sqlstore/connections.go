@@ -90,6 +90,20 @@ func (s *Store) UpdateConnection(ctx context.Context, connection ledger.Connecti
 	})
 }
 
+// IntegrationOf implements ledger.Connections.
+func (s *Store) IntegrationOf(ctx context.Context, key ledger.Key, version int) (string, error) {
+	var text string
+	err := s.read(ctx, func(t *txn) error {
+		found, err := t.row("SELECT integration FROM connection_versions WHERE tenant_id = $1 AND connection_id = $2 AND version = $3",
+			[]any{key.Tenant, key.Connection, version}, &text)
+		if err == nil && !found {
+			return fault.New(fault.NotFound, "the connection has no version %d", version).On(key)
+		}
+		return err
+	})
+	return text, err
+}
+
 // mustExist returns NotFound unless the connection is there.
 func (t *txn) mustExist(key ledger.Key) error {
 	var one int
