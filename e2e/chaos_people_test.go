@@ -312,7 +312,12 @@ func (w *world) gust(ctx context.Context, on *system, dice *rand.Rand) error {
 		}
 		return on.admin.RepeatWebhooks(ctx, 1+dice.IntN(3), 3)
 	}
-	kind := []string{wire.FaultStatus, wire.FaultReset, wire.FaultCut, wire.FaultTimeout, wire.FaultEmptyList, wire.FaultExpireToken}[dice.IntN(6)]
-	_, err := on.admin.InjectFault(ctx, wire.Fault{Kind: kind, When: []string{wire.Before, wire.After}[dice.IntN(2)], HangMS: 300, Skip: dice.IntN(5)})
+	fault := wire.Fault{HangMS: 300, Skip: dice.IntN(5), When: []string{wire.Before, wire.After}[dice.IntN(2)]}
+	fault.Kind = []string{wire.FaultStatus, wire.FaultReset, wire.FaultCut, wire.FaultTimeout, wire.FaultEmptyList, wire.FaultExpireToken}[dice.IntN(6)]
+	if fault.Kind == wire.FaultEmptyList {
+		// As the answer to a write it would say that it was made when it was not.
+		fault.Method = http.MethodGet
+	}
+	_, err := on.admin.InjectFault(ctx, fault)
 	return err
 }

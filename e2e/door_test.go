@@ -53,33 +53,35 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	first := int(d.turn.Add(1))
 	for n := range d.apis {
-		res, err := d.pass(r, d.apis[(first+n)%len(d.apis)], body)
+		status, err := d.pass(w, r, d.apis[(first+n)%len(d.apis)], body)
 		if err != nil {
 			continue
 		}
-		d.note(r.URL.Path, body, res.StatusCode, arrived)
-		answer(w, res)
+		d.note(r.URL.Path, body, status, arrived)
 		return
 	}
 	w.WriteHeader(http.StatusBadGateway)
 }
 
-func (d *door) pass(r *http.Request, address string, body []byte) (*http.Response, error) {
+// pass hands a request to one API and its answer back; an error means that nobody
+// answered, and that nothing was sent back yet.
+func (d *door) pass(w http.ResponseWriter, r *http.Request, address string, body []byte) (int, error) {
 	to, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+address+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	to.Header = r.Header.Clone()
-	return d.client.Do(to)
-}
-
-func answer(w http.ResponseWriter, res *http.Response) {
+	res, err := d.client.Do(to)
+	if err != nil {
+		return 0, err
+	}
 	defer func() { _ = res.Body.Close() }()
 	for name, values := range res.Header {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(res.StatusCode)
 	_, _ = io.Copy(w, res.Body) // the caller may be gone
+	return res.StatusCode, nil
 }
 
 // note remembers the records that an acknowledged event names.

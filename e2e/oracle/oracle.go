@@ -60,13 +60,6 @@ type Pair struct {
 	Active bool
 }
 
-func (p Pair) of(side string) string {
-	if side == Left {
-		return p.Left
-	}
-	return p.Right
-}
-
 // Question is something the service has left open for a person: a field of a pair
 // that both sides changed; Field is empty where one was deleted and the other edited.
 type Question struct {
