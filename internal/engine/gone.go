@@ -27,7 +27,7 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 		if verified, err = p.othersAnswer(ctx, link, side.Other()); err != nil || !verified {
 			return err
 		}
-		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: p.deletes()}, outcomeDeleted)
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: append(p.deletes(), p.untold(record.Left, record.Right)...)}, outcomeDeleted)
 	}
 	survivor := left.view
 	if left.gone {
@@ -36,7 +36,7 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 	if survivor.record.Ref.ID != link.Ref(side.Other()).ID {
 		// What answers is another record, into which the vendor merged ours: the
 		// pair is over, and that record is not ours to delete.
-		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents()}, outcomeDeleted)
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: p.untold(record.Left, record.Right)}, outcomeDeleted)
 	}
 	if len(p.state.Intents) > 0 {
 		return p.settleGone(ctx, link, side, survivor)
@@ -146,7 +146,7 @@ func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed, others bo
 // went through is finished as such; what became of our writes on the survivor
 // is found out first, so that they are not taken for a user's edits.
 func (p *pass) settleGone(ctx context.Context, link ledger.Link, side record.Side, survivor view) error {
-	commit := ledger.Commit{CloseIntents: p.openIntents()}
+	commit := ledger.Commit{CloseIntents: p.openIntents(), History: p.untold(side)}
 	link.Base = copyBase(link.Base)
 	for _, intent := range p.state.Intents {
 		if intent.Op == ledger.OpDelete && intent.Target.Side == side {

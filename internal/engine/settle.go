@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -50,6 +51,21 @@ func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (
 	}
 	commit.PutLinks = []ledger.Link{link}
 	return true, p.commit(ctx, commit)
+}
+
+// untold are the history lines of open updates to records that are gone. Nobody can
+// tell any more whether they were made; what they may have replaced must be found.
+func (p *pass) untold(sides ...record.Side) []ledger.HistoryEntry {
+	var entries []ledger.HistoryEntry
+	for _, intent := range p.state.Intents {
+		if intent.Op != ledger.OpUpdate || !slices.Contains(sides, intent.Target.Side) {
+			continue
+		}
+		entries = append(entries, p.historyOf(intent, confirmation{
+			edited: slices.Collect(maps.Keys(intent.Sent)), wrote: record.Record{Ref: intent.Target},
+		})...)
+	}
+	return entries
 }
 
 // outcomeNow judges an update by the record as it is now. Between the write and
