@@ -5,8 +5,18 @@ import (
 	"time"
 )
 
-// maxBatch is how many calls share one transaction.
-const maxBatch = 64
+const (
+	// maxBatch is how many calls share one transaction.
+	maxBatch = 64
+	// lockPause is how long the writer waits between looks at a lock that another
+	// process holds. SQLite's own waits grow to 100 ms, which a vendor's webhook
+	// would have to wait for.
+	lockPause = 500 * time.Microsecond
+	// crowdedPause leaves the lock to another process between two transactions, as
+	// SQLite has no queue for it; crowdedFor is for how many after one was met.
+	crowdedPause = 2 * lockPause
+	crowdedFor   = 100
+)
 
 // waiting is a writing call on its way to the writer.
 type waiting struct {
@@ -45,10 +55,17 @@ func (b *lite) loop() {
 	defer close(b.stopped)
 	writer := &session{db: b.db}
 	defer writer.drop()
+	crowded := 0
 	for {
 		select {
 		case first := <-b.queue:
-			b.commit(writer, b.gather(first))
+			if b.commit(writer, b.gather(first)) {
+				crowded = crowdedFor
+			}
+			if crowded > 0 {
+				crowded--
+				time.Sleep(crowdedPause)
+			}
 		case <-b.stop:
 			return
 		}
@@ -69,12 +86,12 @@ func (b *lite) gather(first *waiting) []*waiting {
 }
 
 // commit runs a batch, again when another process was in the way, and answers
-// each call.
-func (b *lite) commit(writer *session, batch []*waiting) {
+// each call. It reports whether another process was met.
+func (b *lite) commit(writer *session, batch []*waiting) (met bool) {
 	var results []outcome
 	var err error
 	for try := 1; ; try++ {
-		results, err = b.transact(writer, batch)
+		results, met, err = b.transact(writer, batch)
 		if err == nil || !retryable(err) || try == writeTries {
 			break
 		}
@@ -87,17 +104,36 @@ func (b *lite) commit(writer *session, batch []*waiting) {
 		}
 		w.done <- results[i]
 	}
+	return met
+}
+
+// begin waits for the lock that only one process can hold, and reports whether
+// it had to.
+func (b *lite) begin(ctx context.Context, writer *session) (met bool, err error) {
+	if writer.conn == nil {
+		if _, err := writer.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+			return false, err
+		}
+	}
+	for range lockWait / lockPause {
+		if _, err = writer.ExecContext(ctx, "BEGIN IMMEDIATE"); err == nil || !retryable(err) {
+			return met, err
+		}
+		met = true
+		time.Sleep(lockPause)
+	}
+	return met, err
 }
 
 // transact runs the batch in one transaction, each call in a savepoint of its
 // own, so that one failing call takes only itself back. The error is that of the
 // transaction as a whole: nothing was written then.
-func (b *lite) transact(writer *session, batch []*waiting) ([]outcome, error) {
+func (b *lite) transact(writer *session, batch []*waiting) (results []outcome, met bool, err error) {
 	ctx := context.Background()
-	results := make([]outcome, len(batch))
-	if _, err := writer.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	results = make([]outcome, len(batch))
+	if met, err = b.begin(ctx, writer); err != nil {
 		writer.dropIfBroken(err)
-		return results, err
+		return results, met, err
 	}
 	for i, w := range batch {
 		if err := w.ctx.Err(); err != nil {
@@ -106,14 +142,14 @@ func (b *lite) transact(writer *session, batch []*waiting) ([]outcome, error) {
 		}
 		if err := b.savepoint(writer, w, &results[i]); err != nil {
 			b.rollback(writer)
-			return results, err
+			return results, met, err
 		}
 	}
 	if _, err := writer.ExecContext(ctx, "COMMIT"); err != nil {
 		b.rollback(writer)
-		return results, err
+		return results, met, err
 	}
-	return results, nil
+	return results, met, nil
 }
 
 // savepoint runs one call; its own error goes to result, an error of the

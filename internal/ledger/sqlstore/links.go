@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/accord-sync/accord/internal/fault"
@@ -157,8 +158,8 @@ func (s *Store) SomeLinked(ctx context.Context, key ledger.Key, stream string, s
 	err := s.read(ctx, func(t *txn) error {
 		ids = nil
 		return t.rows(`SELECT `+string(side)+`_id FROM links WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3
-			AND state = 'active' AND gone_at = 0 AND `+string(side)+`_id <> $4 ORDER BY id DESC LIMIT $5`,
-			[]any{key.Tenant, key.Connection, stream, except, n}, func(scan func(...any) error) error {
+			AND state = 'active' AND gone_at = 0 AND `+string(side)+`_id <> $4 ORDER BY id DESC LIMIT `+strconv.Itoa(n),
+			[]any{key.Tenant, key.Connection, stream, except}, func(scan func(...any) error) error {
 				var id string
 				err := scan(&id)
 				ids = append(ids, id)
@@ -185,7 +186,9 @@ func (s *Store) CountLinks(ctx context.Context, key ledger.Key) (map[string]int,
 }
 
 // maxCandidates bounds how many records of one match key are read; a key that
-// more carry is ambiguous all the same.
+// more carry is ambiguous all the same. It stands in the statement as a number:
+// SQLite plans by the value of a limit and would prepare the statement again for
+// each execution, at several times its cost, were it a parameter.
 const maxCandidates = 200
 
 // MatchCandidates implements ledger.Records: at most 200, those in scope first.
@@ -200,8 +203,8 @@ func (s *Store) MatchCandidates(ctx context.Context, key ledger.Key, stream stri
 			LEFT JOIN links k ON k.tenant_id = s.tenant_id AND k.connection_id = s.connection_id AND k.stream = s.stream
 				AND k.`+string(side)+`_id = s.record_id AND k.state <> 'tombstone'
 			WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3 AND s.side = $4 AND s.match_hash = $5 AND s.match_hash <> ''
-			ORDER BY s.in_scope DESC, s.record_id LIMIT $6`,
-			[]any{key.Tenant, key.Connection, stream, string(side), matchHash, maxCandidates}, func(scan func(...any) error) error {
+			ORDER BY s.in_scope DESC, s.record_id LIMIT `+strconv.Itoa(maxCandidates),
+			[]any{key.Tenant, key.Connection, stream, string(side), matchHash}, func(scan func(...any) error) error {
 				c := ledger.Candidate{Ref: record.Ref{Side: side}}
 				var inScope int64
 				err := scan(&c.Ref.Object, &c.Ref.ID, &inScope, &c.LinkID, &c.LinkState)
