@@ -25,6 +25,7 @@ func checks() []check {
 		{name: "edit_right_reaches_left", title: "A contact is edited in Acme", play: editRight},
 		{name: "create_left", title: "A lead is created in SalesOS", play: createLeft},
 		{name: "create_right", title: "A contact is created in Acme", play: createRight},
+		{name: "deal_translated", title: "A deal is made in SalesOS together with its lead, and won in Acme for another contact", play: dealTranslated},
 		{name: "disjoint_edits_merge", title: "Two people edit different fields of one lead at the same moment", play: disjointEdits},
 		{name: "same_field_conflict", title: "Two people edit the same phone number; a third one decides", play: sameField},
 		{name: "webhook_tripled", title: "A webhook arrives three times", play: webhookTripled},

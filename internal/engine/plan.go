@@ -211,11 +211,11 @@ func (p *plan) write(field *mapping.Field, outcome merge.Outcome, now pair) erro
 		if noCounterpart(err) && decided && !outcome.From.Valid() {
 			return err
 		}
+		if noCounterpart(err) && outcome.From.Valid() && record.IsBlank(now.of(target).values[name]) {
+			p.agree = append(p.agree, name)
+			return nil
+		}
 		if noCounterpart(err) && (decided || outcome.From.Valid() && hasBase(now, name)) {
-			if record.IsBlank(now.of(target).values[name]) {
-				p.agree = append(p.agree, name)
-				return nil
-			}
 			one, err = clearOf(field, target, now)
 		}
 		if noCounterpart(err) {

@@ -100,6 +100,22 @@ func TestAReferenceWithoutCounterpartIsUnsetAndStaysWhereItIs(t *testing.T) {
 	}
 }
 
+// A deal was made without the owner whom Acme does not know: an owner that
+// somebody gives it there is an edit, and no conflict with what was never there.
+func TestAnOwnerGivenToADealWithoutOneIsAnEdit(t *testing.T) {
+	s := startSale(t, setup{})
+	lonely := s.put(record.Left, "users", map[string]any{"name": "Lonely", "email": "lonely@x.com"})
+	deal := s.put(record.Left, "deals", map[string]any{"name": "Flat", "owner_id": lonely})
+	s.rest()
+	made := s.twin(record.Left, "deals", deal)
+	s.set(record.Right, "deals", made, map[string]any{"owner_id": s.sellers[0]})
+	s.set(record.Left, "deals", deal, map[string]any{"value": 5})
+	s.rest()
+	require.Equal(t, s.reps[0], s.held(record.Left, "deals", deal, "owner_id"))
+	require.Equal(t, s.sellers[0], s.held(record.Right, "deals", made, "owner_id"))
+	s.silent()
+}
+
 func TestTwoValuesOfAReferenceAreAConflict(t *testing.T) {
 	for choose, want := range map[ledger.Choice]int{ledger.ChooseLeft: 1, ledger.ChooseRight: 0, ledger.ChooseValue: 1} {
 		t.Run(string(choose), func(t *testing.T) {

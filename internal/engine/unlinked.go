@@ -250,6 +250,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		p.setBase(&link, answer.Ref.Side, name, target)
 		p.setBase(&link, intent.Source.Side, name, intent.From[name])
 	}
+	p.restUnset(&link, intent, made)
 	if direct || last != byOthers {
 		p.markWrite(&link, answer.Ref.Side, answer)
 	}
