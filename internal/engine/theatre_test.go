@@ -319,8 +319,12 @@ func (p *performance) Wait(_ context.Context, pause time.Duration) error {
 
 // Decide decides the open conflict of a field.
 func (p *performance) Decide(ctx context.Context, link, field, choose string, value any) error {
-	for _, one := range p.openConflicts() {
-		if one.LinkID == link && one.Field == field {
+	open, err := p.Conflicts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, one := range open {
+		if one.Link == link && one.Field == field {
 			return p.engine.Decide(ctx, p.key, one.ID, ledger.Decision{Choose: ledger.Choice(choose), Value: value, By: "a person"}, nil)
 		}
 	}
@@ -357,7 +361,7 @@ func (p *performance) Links(ctx context.Context, side record.Side, id string) ([
 func (p *performance) Conflicts(context.Context) ([]scenario.Conflict, error) {
 	var conflicts []scenario.Conflict
 	for _, one := range p.openConflicts() {
-		conflicts = append(conflicts, scenario.Conflict{Link: one.LinkID, Field: one.Field, Base: one.Base, Left: one.Left, Right: one.Right})
+		conflicts = append(conflicts, scenario.Conflict{ID: one.ID, Link: one.LinkID, Field: one.Field, Base: one.Base, Left: one.Left, Right: one.Right})
 	}
 	return conflicts, nil
 }

@@ -41,7 +41,7 @@ func (l Link) On(side record.Side) string {
 
 // Conflict is an open conflict; Link is its link's id.
 type Conflict struct {
-	Link, Field       string
+	ID, Link, Field   string
 	Base, Left, Right any
 }
 
