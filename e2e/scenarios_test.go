@@ -172,7 +172,7 @@ func newArena(t *testing.T, s *stack, folders []folder, delivery string, offset 
 		}
 		require.NotEmpty(t, fit, call)
 		for range perRound {
-			one := fit[(next[call]+offset*perRound)%len(fit)]
+			one := fit[(next[call]+offset*2*perRound)%len(fit)]
 			next[call]++
 			c := &cell{folder: one, in: a, at: at, held: map[*system][]string{}}
 			c.stage = &scenario.Stage{
