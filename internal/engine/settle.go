@@ -99,6 +99,11 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 			result.edited = append(result.edited, name)
 		}
 	}
+	if last == byOurs && !proven {
+		// Written once since, and nothing of it is ours: it was somebody else, and
+		// our write, bound to the version before, can never have been applied.
+		result.edited = nil
+	}
 	result.ownTime = last != byOthers && len(result.edited)+len(same) == 0
 	if last != byOurs && restored(intent, now, proven, len(result.edited) > 0) {
 		for _, name := range same {
