@@ -18,7 +18,7 @@ chaos: ## kill everything at random while people edit: make chaos CHAOS=2m RATE=
 soak: ## play new random histories against the engine: make soak CHECKS=2000
 	ACCORD_EXPLORE=1 go test ./internal/engine -run Contract -count=1 -timeout 0 -rapid.checks=$(or $(CHECKS),1000)
 
-bench: ## measure what Accord costs (an hour; QUICK=1: minutes; PARTS=calls,plan: some)
+bench: ## measure what Accord costs: an hour; QUICK=1: 12 minutes; PARTS=calls,plan: some
 	go run ./bench $(if $(QUICK),-quick,-out bench/results -doc docs/performance.md) $(if $(PARTS),-parts $(PARTS))
 
 race: ## run the tests under the race detector, without the embedded Temporal server

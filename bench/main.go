@@ -80,7 +80,7 @@ func start(ctx context.Context, args []string) error {
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	wanted := flags.String("parts", "", "the parts to measure, with commas between (default: all)")
+	wanted := flags.String("parts", "", "the parts to measure, with commas between (default: all; none: only write -doc again)")
 	quick := flags.Bool("quick", false, "a small form of each part, in a few minutes; its figures are rough")
 	programs := flags.String("programs", "", "a folder with accord, worker and api (default: build them)")
 	out := flags.String("out", "", "a folder for the results as JSON, one file for each part (default: none)")
@@ -125,8 +125,11 @@ func run(ctx context.Context, args []string) (err error) {
 
 func choose(wanted string) ([]part, error) {
 	all := parts()
-	if wanted == "" {
+	switch wanted {
+	case "":
 		return all, nil
+	case "none":
+		return nil, nil // only the document is written again
 	}
 	var chosen []part
 	var names []string
