@@ -125,12 +125,12 @@ func (s *stack) heartbeats(ctx context.Context) (int, error) {
 	total, seen := 0.0, false
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 		line := lines.Text()
-		if !strings.HasPrefix(line, "temporal_request") {
+		if !strings.HasPrefix(line, "temporal_request{") {
 			continue
 		}
 		seen = true
 		name, value, _ := strings.Cut(line, "} ")
-		if strings.HasPrefix(name, "temporal_request_total{") && strings.Contains(name, `"RecordActivityTaskHeartbeat"`) {
+		if strings.HasPrefix(name, "temporal_request{") && strings.Contains(name, `"RecordActivityTaskHeartbeat"`) {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				return 0, err
