@@ -304,7 +304,14 @@ func (p *pass) searchKey(ctx context.Context, side record.Side, source view, sur
 		if err != nil || record.IsBlank(value) {
 			continue
 		}
-		found, err := p.search(ctx, connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value}, side)
+		request := connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value}
+		if !surely {
+			// What is older stands in the listings that were read already.
+			if request.Since, err = p.engine.listedUntil(ctx, p.in, p.stream, side); err != nil {
+				return nil, err
+			}
+		}
+		found, err := p.search(ctx, request, side)
 		if err != nil {
 			return nil, err
 		}

@@ -194,6 +194,16 @@ func (e *Engine) pollSince(ctx context.Context, in *Installed, stream Stream, si
 	return cursor.HighWater.Add(-overlap), nil
 }
 
+// listedUntil is the time up to which the listings of a side have surely shown
+// every record; zero before the first load.
+func (e *Engine) listedUntil(ctx context.Context, in *Installed, stream Stream, side record.Side) (time.Time, error) {
+	cursor, err := e.options.Store.Cursor(ctx, in.Key, stream.Spec.Name, side, pollScope)
+	if err != nil || cursor.HighWater.IsZero() {
+		return time.Time{}, err
+	}
+	return e.pollSince(ctx, in, stream, side)
+}
+
 // raiseHighWater lets polls begin where a listing of a run has read.
 func (e *Engine) raiseHighWater(ctx context.Context, in *Installed, stream Stream, side record.Side, to time.Time) error {
 	cursor, err := e.options.Store.Cursor(ctx, in.Key, stream.Spec.Name, side, pollScope)
