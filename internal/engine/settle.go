@@ -77,8 +77,12 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	side := intent.Target.Side
 	result := confirmation{holds: ledger.Values{}, wrote: now.record}
 	last := p.lastWriter(intent, now.record)
+	proven, moved := p.happened(intent, now), intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent)
+	if last == byOurs && moved {
+		// The one write since the read changed what ours does not touch: it was a user's.
+		last = byOthers
+	}
 	var same []string
-	proven := false
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
@@ -89,8 +93,11 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 		switch {
 		case record.Equal(field.Kind(), sent, got):
 			result.holds[name] = got
-			proven = proven || !asBefore
 		case asBefore && untouched(intent, now.record):
+		case asBefore && moved && !proven:
+			// A user's edit of other fields explains the touch; what stands here may be
+			// the beginning of what we sent without having come from us.
+			same = append(same, name)
 		case ownLater(field, side, sent, got, asBefore, last):
 			result.holds[name] = got
 		case asBefore:
@@ -108,6 +115,17 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	}
 	slices.Sort(result.edited)
 	return result
+}
+
+// happened reports whether a field of an update shows that it was made.
+func (p *pass) happened(intent ledger.Intent, now view) bool {
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field != nil && record.Equal(field.Kind(), sent, now.values[name]) && !record.Equal(field.Kind(), intent.Before[name], now.values[name]) {
+			return true
+		}
+	}
+	return false
 }
 
 // restored tells a user who put the old value back after our write from a write
