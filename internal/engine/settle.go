@@ -44,6 +44,9 @@ func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (
 			both[name] = true
 		}
 		side := intent.Target.Side
+		for name := range intent.Sent {
+			both[name] = both[name] || p.halfWritten(intent, name)
+		}
 		intents, confirmed := map[record.Side]ledger.Intent{side: intent}, map[record.Side]confirmation{side: result}
 		p.settleBase(&link, intents, confirmed, both)
 		commit.History = append(commit.History, p.historyOf(intent, result)...)
@@ -66,6 +69,21 @@ func (p *pass) untold(sides ...record.Side) []ledger.HistoryEntry {
 		})...)
 	}
 	return entries
+}
+
+// halfWritten reports whether an open write carried a merged set, or a person's own
+// value, that its source did not hold either: the write to the source was never
+// made. The base stays, so that the next plan makes it.
+func (p *pass) halfWritten(intent ledger.Intent, name string) bool {
+	field := p.stream.Mapping.Field(name)
+	if field == nil || field.Kind().Name != record.KindSet && intent.Causes[name].Kind != ledger.CauseDecision {
+		return false
+	}
+	left, right := intent.Sent[name], intent.From[name]
+	if intent.Target.Side == record.Right {
+		left, right = right, left
+	}
+	return !equalAcross(field, left, right, p.refs.lookup)
 }
 
 // outcomeNow judges an update by the record as it is now. Between the write and

@@ -10,6 +10,7 @@ import (
 	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // TestAnEditInTheSecondOfOurWriteIsNotTheNewest edits a record in the very tick in
@@ -106,4 +107,20 @@ func TestAnotherFieldTouchedWhileAWriteWasNeverMade(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAMergedSetReachesTheSecondSideAfterALostAnswer: both sides changed a set, and
+// the answer to the first of the two writes is lost. The second is made later.
+func TestAMergedSetReachesTheSecondSideAfterALostAnswer(t *testing.T) {
+	b := start(t, setup{})
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"tags": []any{"a", "b"}})
+	b.quiet()
+	b.edit(record.Left, lead, map[string]any{"tags": []any{"a", "b", "l"}})
+	b.edit(record.Right, contact, map[string]any{"labels": []any{"a"}})
+	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultReset, When: wire.After, Method: "PATCH"})
+	require.NoError(t, err)
+	b.quiet()
+	require.ElementsMatch(t, []any{"a", "l"}, field(b.get(record.Left, lead), "tags"))
+	require.ElementsMatch(t, []any{"a", "l"}, field(b.get(record.Right, contact), "labels"))
 }
