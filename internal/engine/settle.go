@@ -44,6 +44,9 @@ func (p *pass) settle(ctx context.Context, link ledger.Link, left, right view) (
 			both[name] = true
 		}
 		side := intent.Target.Side
+		for name := range intent.Sent {
+			both[name] = both[name] || p.halfWritten(intent, name)
+		}
 		intents, confirmed := map[record.Side]ledger.Intent{side: intent}, map[record.Side]confirmation{side: result}
 		p.settleBase(&link, intents, confirmed, both)
 		commit.History = append(commit.History, p.historyOf(intent, result)...)
@@ -68,6 +71,21 @@ func (p *pass) untold(sides ...record.Side) []ledger.HistoryEntry {
 	return entries
 }
 
+// halfWritten reports whether an open write carried a merged set, or a person's own
+// value, that its source did not hold either: the write to the source was never
+// made. The base stays, so that the next plan makes it.
+func (p *pass) halfWritten(intent ledger.Intent, name string) bool {
+	field := p.stream.Mapping.Field(name)
+	if field == nil || field.Kind().Name != record.KindSet && intent.Causes[name].Kind != ledger.CauseDecision {
+		return false
+	}
+	left, right := intent.Sent[name], intent.From[name]
+	if intent.Target.Side == record.Right {
+		left, right = right, left
+	}
+	return !equalAcross(field, left, right, p.refs.lookup)
+}
+
 // outcomeNow judges an update by the record as it is now. Between the write and
 // now users may have edited: a value other than the one sent is ours only if it
 // is a reduction of it and the version or the time leaves room for nobody else.
@@ -77,8 +95,12 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	side := intent.Target.Side
 	result := confirmation{holds: ledger.Values{}, wrote: now.record}
 	last := p.lastWriter(intent, now.record)
+	proven, moved := p.happened(intent, now), intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent)
+	if last == byOurs && moved {
+		// The one write since the read changed what ours does not touch: it was a user's.
+		last = byOthers
+	}
 	var same []string
-	proven := false
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
@@ -89,8 +111,11 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 		switch {
 		case record.Equal(field.Kind(), sent, got):
 			result.holds[name] = got
-			proven = proven || !asBefore
 		case asBefore && untouched(intent, now.record):
+		case asBefore && moved && !proven:
+			// A user's edit of other fields explains the touch; what stands here may be
+			// the beginning of what we sent without having come from us.
+			same = append(same, name)
 		case ownLater(field, side, sent, got, asBefore, last):
 			result.holds[name] = got
 		case asBefore:
@@ -113,6 +138,17 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	}
 	slices.Sort(result.edited)
 	return result
+}
+
+// happened reports whether a field of an update shows that it was made.
+func (p *pass) happened(intent ledger.Intent, now view) bool {
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		if field != nil && record.Equal(field.Kind(), sent, now.values[name]) && !record.Equal(field.Kind(), intent.Before[name], now.values[name]) {
+			return true
+		}
+	}
+	return false
 }
 
 // restored tells a user who put the old value back after our write from a write

@@ -1,13 +1,16 @@
 package engine_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // TestAnEditInTheSecondOfOurWriteIsNotTheNewest edits a record in the very tick in
@@ -57,4 +60,67 @@ func TestWhatAWriteToADeletedRecordReplacedIsTold(t *testing.T) {
 			require.Equal(t, "by another", entries[0].New)
 		})
 	}
+}
+
+// TestAnotherFieldTouchedWhileAWriteWasNeverMade: a kill before a write whose value
+// begins like the one that stands there, and a user's edit of another field at that
+// moment. The record was touched, but not by us: the write is made after all.
+func TestAnotherFieldTouchedWhileAWriteWasNeverMade(t *testing.T) {
+	for _, side := range record.Sides() {
+		t.Run(string(side), func(t *testing.T) {
+			b := start(t, setup{})
+			lead, contact := b.pair("ana@x.com")
+			b.edit(record.Left, lead, map[string]any{"company": "Casa", "custom_fields": map[string]any{"score": 1_000_000_001}})
+			b.quiet()
+			if side == record.Left {
+				b.edit(record.Right, contact, map[string]any{"company_name": "Casa Nova", "score": 1_000_000_002})
+				b.hint(record.Right, contact)
+			} else {
+				b.edit(record.Left, lead, map[string]any{"company": "Casa Nova", "custom_fields": map[string]any{"score": 1_000_000_002}})
+				b.hint(record.Left, lead)
+			}
+			hit := false
+			b.crash = func(step string) error {
+				if step == "before update" && !hit {
+					hit = true
+					if side == record.Left {
+						b.edit(record.Left, lead, map[string]any{"position": "Chefe"})
+					} else {
+						b.edit(record.Right, contact, map[string]any{"job_title": "Chefe"})
+					}
+				}
+				if hit {
+					return engine.Killed()
+				}
+				return nil
+			}
+			b.drain()
+			b.crash = nil
+			require.True(t, hit)
+			b.restart()
+			b.clock.advance(11 * time.Second)
+			b.quiet()
+			for _, path := range [][2]string{{"company", "company_name"}, {"custom_fields.score", "score"}, {"position", "job_title"}} {
+				want := map[string]any{"company": "Casa Nova", "custom_fields.score": "1000000002", "position": "Chefe"}[path[0]]
+				require.Equal(t, want, fmt.Sprint(field(b.get(record.Left, lead), path[0])))
+				require.Equal(t, want, fmt.Sprint(field(b.get(record.Right, contact), path[1])))
+			}
+		})
+	}
+}
+
+// TestAMergedSetReachesTheSecondSideAfterALostAnswer: both sides changed a set, and
+// the answer to the first of the two writes is lost. The second is made later.
+func TestAMergedSetReachesTheSecondSideAfterALostAnswer(t *testing.T) {
+	b := start(t, setup{})
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"tags": []any{"a", "b"}})
+	b.quiet()
+	b.edit(record.Left, lead, map[string]any{"tags": []any{"a", "b", "l"}})
+	b.edit(record.Right, contact, map[string]any{"labels": []any{"a"}})
+	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultReset, When: wire.After, Method: "PATCH"})
+	require.NoError(t, err)
+	b.quiet()
+	require.ElementsMatch(t, []any{"a", "l"}, field(b.get(record.Left, lead), "tags"))
+	require.ElementsMatch(t, []any{"a", "l"}, field(b.get(record.Right, contact), "labels"))
 }
