@@ -158,7 +158,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 		case state.Link == nil:
 			free = append(free, other)
 		default:
-			return nil, p.taken(ctx, source, other, *state.Link)
+			return nil, p.taken(ctx, source, other, state)
 		}
 	}
 	if len(free) == 0 {
@@ -193,14 +193,15 @@ func (p *pass) noTwin(ctx context.Context, source, other view) error {
 
 // taken says why a linked candidate cannot be had: it looks at the record that
 // holds it. If that one is gone, or has
-// another key by now, the candidate will be free or deleted soon: come back.
-func (p *pass) taken(ctx context.Context, source view, other view, link ledger.Link) error {
-	holder := link.Ref(source.record.Ref.Side)
+// another key by now, the candidate will be free or deleted soon: come back,
+// unless a person has to say what becomes of it.
+func (p *pass) taken(ctx context.Context, source view, other view, state ledger.State) error {
+	holder := state.Link.Ref(source.record.Ref.Side)
 	found, ok, err := p.get(ctx, holder)
 	if err != nil {
 		return err
 	}
-	if ok && found.match == source.match {
+	if ok && found.match == source.match || !ok && waitsForPerson(state) {
 		return p.ambiguous(source.record.Ref, holder, other.record.Ref)
 	}
 	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, Patient: true}
@@ -208,6 +209,22 @@ func (p *pass) taken(ctx context.Context, source view, other view, link ledger.L
 		return err
 	}
 	return later(max(p.stream.Spec.Deletes.VerifyAfter, busyPause)+busyPause, "the record that holds its match is being looked at first")
+}
+
+// waitsForPerson reports whether a pair of which one record is gone stays as it
+// is until somebody decides: kept because of an edit, or held by the guard.
+func waitsForPerson(state ledger.State) bool {
+	for _, conflict := range state.Conflicts {
+		if conflict.Field == "" && conflict.State == ledger.ConflictOpen {
+			return true
+		}
+	}
+	for _, held := range state.Held {
+		if held.State == ledger.HeldWaiting {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForSearch puts off a create on a server whose search may not show yet
