@@ -71,6 +71,7 @@ func (p *player) unparked() {
 	p.no(p.b.right.ClearRejections(p.b.ctx))
 	_, err := p.b.store.ReplayDeadLetters(p.b.ctx, p.b.key, nil, "")
 	p.no(err)
+	p.refusing = false
 	p.quiet()
 	p.quietCompare()
 }
@@ -175,25 +176,28 @@ func (p *player) inStep(when string, whole bool) {
 		survivor := now.past[ref] && p.h.settings.deletes == "ignore"
 		require.True(p.b.t, now.linked[ref] || now.named[ref] || survivor, "point 1: %s: %s (%s) is neither linked nor named", when, ref, text(one, "email"))
 	}
-	for ref := range now.named {
-		if !p.excusable(now) {
-			require.Fail(p.b.t, fmt.Sprintf("point 10: %s: %s waits for a person, and nothing was refused, deleted or alike: %+v", when, ref, p.b.letters()))
+	p.lettersNamed(when)
+}
+
+// lettersNamed: what is parked was refused, forbidden, or shares its key.
+func (p *player) lettersNamed(when string) {
+	for _, letter := range p.b.letters() {
+		fine := true
+		switch letter.Reason.Code {
+		case "invalid":
+			fine = p.refusing
+		case "forbidden":
+			fine = p.happened(func(one step) bool { return one.what == "403" })
+		default:
+			fine = p.happened(func(one step) bool {
+				return one.field == "email" || one.do == "delete" || one.do == "twins" || one.do == "create"
+			})
 		}
+		require.True(p.b.t, fine, "point 10: %s: %s waits for a person, and nothing explains it: %+v", when, letter.Ref, letter.Reason)
 	}
 }
 
-// excusable reports whether anything happened that may leave a record to a person.
-func (p *player) excusable(now situation) bool {
-	if p.refusing || len(now.open) > 0 {
-		return true
-	}
-	for _, one := range p.h.steps {
-		if one.field == "email" || one.do == "delete" || one.do == "twins" || one.do == "create" || one.what == "403" {
-			return true
-		}
-	}
-	return false
-}
+func (p *player) happened(what func(step) bool) bool { return slices.ContainsFunc(p.h.steps, what) }
 
 func (p *player) agree(when string, link ledger.Link, left, right wire.Record, now situation) {
 	for _, field := range p.stream.Mapping.Fields() {

@@ -30,7 +30,7 @@ type bentStore struct {
 	page          func(ctx context.Context, page ledger.PageCommit, next func(ledger.PageCommit) (bool, error)) (bool, error)
 	extend        func(ctx context.Context, lease ledger.Lease, keys []string, ttl time.Duration, next func(ledger.Lease) (ledger.Lease, error)) (ledger.Lease, error)
 	claimed       func(rows []ledger.Work)
-	guard         func() bool
+	guardless     bool
 	linked        func(ids []string) []string
 	counterparts  func(ids []string) map[string]string
 	decidedValues func(conflict ledger.Conflict) ledger.Conflict
@@ -102,11 +102,11 @@ func (b *bentStore) Claim(ctx context.Context, key ledger.Key, request ledger.Cl
 }
 
 // TakeGuard bends the guard.
-func (b *bentStore) TakeGuard(ctx context.Context, key ledger.Key, stream, op string, most int, per time.Duration) (bool, error) {
-	if b.guard != nil {
-		return b.guard(), nil
+func (b *bentStore) TakeGuard(ctx context.Context, key ledger.Key, takes []ledger.GuardTake, most int, per time.Duration) ([]ledger.GuardTake, error) {
+	if b.guardless {
+		return nil, nil
 	}
-	return b.Store.TakeGuard(ctx, key, stream, op, most, per)
+	return b.Store.TakeGuard(ctx, key, takes, most, per)
 }
 
 // SomeLinked bends the controls of a delete.

@@ -100,7 +100,7 @@ func staleRetry() *wrongEngine {
 }
 
 func noGuard() *wrongEngine {
-	return &wrongEngine{store: ofStore(func(*player) *bentStore { return &bentStore{guard: func() bool { return true }} })}
+	return &wrongEngine{store: ofStore(func(*player) *bentStore { return &bentStore{guardless: true} })}
 }
 
 func noTombstones() *wrongEngine {
