@@ -40,7 +40,7 @@ const players = 2
 // TestHistories plays random histories and checks all eleven points of the
 // contract after each. A failing one is shortened and printed.
 func TestHistories(t *testing.T) {
-	count := histories(t, 60)
+	count := histories(t, 40)
 	total, failed := playSeeds(t.TempDir(), firstSeed, func(played int) bool { return played < count })
 	t.Log(report(count, total))
 	for _, one := range failed {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func mistakes() map[string]mistake {
 		"inbox without generations":             {0, noGenerations},
 		"no marker search":                      {16, noMarkerSearch},
 		"payload believed":                      {0, payloadBelieved},
-		"absence is a delete":                   {0, absenceDeletes},
+		"absence is a delete":                   {6, absenceDeletes},
 		"forbidden is a delete":                 {6, forbiddenDeletes},
 		"lease not checked at commit":           {53, noLease},
 		"history not written":                   {0, noHistory},
@@ -44,7 +45,7 @@ func mistakes() map[string]mistake {
 		"versions not used":                     {33, noVersions},
 		"whole records written":                 {0, wholeRecords},
 		"polls without overlap":                 {31, noOverlap},
-		"references not translated":             {0, rawReferences},
+		"references not translated":             {7, rawReferences},
 		"intents forgotten":                     {0, noIntents},
 	}
 }
@@ -52,8 +53,8 @@ func mistakes() map[string]mistake {
 // TestWrongEngines proves the proofs: every engine with a mistake is found out
 // by one of the histories that the real engine plays without a fault.
 func TestWrongEngines(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the histories themselves are played")
+	if os.Getenv("ACCORD_HISTORIES") == "" {
+		t.Skip("the step `histories` of the continuous integration looks for them: ACCORD_HISTORIES=1 go test ./internal/engine -run TestWrongEngines")
 	}
 	slots := make(chan struct{}, players)
 	for _, name := range slices.Sorted(maps.Keys(mistakes())) {
