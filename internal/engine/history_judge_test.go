@@ -189,6 +189,10 @@ func (p *player) judgeReplaced(one happening, ref record.Ref, name string, prior
 		return
 	}
 	field := p.stream.Mapping.Field(name)
+	if prior.canon == "" && !p.everAgreed(ref, other, name, one.seq) {
+		// Blanks are filled when two records are first linked.
+		return
+	}
 	if !field.Writable(record.Left) || !field.Writable(record.Right) {
 		return
 	}
@@ -257,6 +261,19 @@ func (p *player) agreedBefore(a, b record.Ref, name string, before int, value st
 		agreed = append(agreed, x.canon)
 	}
 	return slices.Contains(agreed, value)
+}
+
+// everAgreed reports whether two records ever held the same before a moment.
+func (p *player) everAgreed(a, b record.Ref, name string, before int) bool {
+	one, two := p.timeline(a, name), p.timeline(b, name)
+	for seq := 1; seq < before; seq++ {
+		x, okX := last(one, seq+1, nil)
+		y, okY := last(two, seq+1, nil)
+		if okX && okY && x.canon == y.canon {
+			return true
+		}
+	}
+	return false
 }
 
 // origin is the latest time that a user of the other side, or the making of a
