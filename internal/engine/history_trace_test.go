@@ -205,9 +205,9 @@ func (p *player) needless(side record.Side, current record.Record, patch map[str
 		same, sent := true, false
 		for _, path := range field.Paths(side) {
 			value, ok := patch[path]
-			had, _ := current.Fields.Get(path)
+			had, shown := current.Fields.Get(path)
 			sent = sent || ok
-			same = same && (!ok || record.Fingerprint(had) == record.Fingerprint(value))
+			same = same && (!ok || shown && record.Fingerprint(had) == record.Fingerprint(value))
 		}
 		if sent && same {
 			p.trace.mu.Lock()
