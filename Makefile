@@ -15,8 +15,8 @@ test: ## run the tests (those that need PostgreSQL run under `make ci`)
 chaos: ## kill everything at random while people edit: make chaos CHAOS=2m RATE=100 SEED=7 DB=postgres
 	go test -tags e2e ./e2e -run '^TestChaos$$' -count=1 -v -timeout 0 -args -chaos $(or $(CHAOS),2m) -rate $(or $(RATE),100) -seed $(or $(SEED),0) -chaosdb $(or $(DB),postgres)
 
-soak: ## play new random histories against the engine: make soak CHECKS=2000
-	ACCORD_EXPLORE=1 go test ./internal/engine -run Contract -count=1 -timeout 0 -rapid.checks=$(or $(CHECKS),1000)
+soak: ## play new random histories against the engine, and report: make soak SOAK=30m
+	ACCORD_SOAK=$(or $(SOAK),30m) go test ./internal/engine -run '^TestSoak$$' -count=1 -timeout 0 -v
 
 bench: ## measure what Accord costs: an hour; QUICK=1: 12 minutes; PARTS=calls,plan: some
 	go run ./bench $(if $(QUICK),-quick,-out bench/results -doc docs/performance.md) $(if $(PARTS),-parts $(PARTS))

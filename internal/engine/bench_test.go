@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,13 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/app"
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/ledger/sqlstore"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox"
 	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
-	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // tb is what testing.T and rapid.T share.
@@ -37,12 +37,22 @@ type tb interface {
 type clock struct {
 	mu     sync.Mutex
 	offset time.Duration
+	// still, if set, is where a clock stands that moves only by steps: one that
+	// is looked at, and those that a test makes.
+	still time.Time
 }
+
+// tick is what a look at a still clock moves it.
+const tick = 200 * time.Microsecond
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.offset)
+	if c.still.IsZero() {
+		return time.Now().Add(c.offset)
+	}
+	c.offset += tick
+	return c.still.Add(c.offset)
 }
 
 func (c *clock) advance(by time.Duration) {
@@ -72,12 +82,60 @@ type bench struct {
 type setup struct {
 	variables map[string]string
 	edit      func(yaml string) string
+	// clock is another clock than the machine's.
+	clock *clock
+	// memory keeps the ledger in a file that waits for no disk.
+	memory bool
+	// store and connector stand between the engine and what it works on.
+	store     func(ledger.Store) ledger.Store
+	connector func(*engine.Installed, record.Side, connector.Connector) connector.Connector
+	// front stands before the servers.
+	front func(http.Handler) http.Handler
+}
+
+func (s setup) before(server http.Handler) http.Handler {
+	if s.front == nil {
+		return server
+	}
+	return s.front(server)
+}
+
+// address is where the ledger of a bench lies.
+func (s setup) address(dir string) string {
+	if s.memory {
+		return "sqlite::memory:"
+	}
+	return "sqlite:" + filepath.Join(dir, fmt.Sprintf("ledger-%d.db", time.Now().UnixNano()))
+}
+
+// opener puts a test's connectors in front of the real ones.
+func (s setup) opener(open engine.Opener) engine.Opener {
+	if s.connector == nil {
+		return open
+	}
+	return func(ctx context.Context, connection ledger.Connection) (*engine.Installed, error) {
+		real, err := open(ctx, connection)
+		if err != nil {
+			return nil, err
+		}
+		in := *real
+		in.Left, in.Right = s.connector(real, record.Left, real.Left), s.connector(real, record.Right, real.Right)
+		return &in, nil
+	}
 }
 
 func newBench(t tb, dir string, with setup) *bench {
-	b := &bench{t: t, ctx: context.Background(), clock: &clock{}, key: ledger.Key{Tenant: "default", Connection: "cn_test"}, dir: dir}
+	return newBenchWith(t, dir, with, func(*bench) {})
+}
+
+// newBenchWith lets first prepare servers and engine before the first load.
+func newBenchWith(t tb, dir string, with setup, first func(*bench)) *bench {
+	b := &bench{t: t, ctx: context.Background(), clock: with.clock, key: ledger.Key{Tenant: "default", Connection: "cn_test"}, dir: dir}
+	if b.clock == nil {
+		b.clock = &clock{}
+	}
 	box := sandbox.New(sandbox.Options{Now: b.clock.now, TimeScale: 1000})
-	leftServer, rightServer := httptest.NewServer(box.SalesOS), httptest.NewServer(box.Acme)
+	leftServer, rightServer := httptest.NewServer(with.before(box.SalesOS)), httptest.NewServer(with.before(box.Acme))
 	b.close = append(b.close, leftServer.Close, rightServer.Close, box.Close)
 	b.left, b.right = sandboxclient.New(leftServer.URL), sandboxclient.New(rightServer.URL)
 	log := logrus.New()
@@ -86,7 +144,7 @@ func newBench(t tb, dir string, with setup) *bench {
 		log.SetOutput(os.Stderr)
 		log.SetLevel(logrus.DebugLevel)
 	}
-	store, err := sqlstore.Open(b.ctx, "sqlite:"+filepath.Join(dir, fmt.Sprintf("ledger-%d.db", time.Now().UnixNano())), sqlstore.Options{
+	store, err := sqlstore.Open(b.ctx, with.address(dir), sqlstore.Options{
 		Key: []byte("0123456789abcdef0123456789abcdef"), Now: b.clock.now, Log: log,
 	})
 	require.NoError(t, err)
@@ -115,12 +173,16 @@ func newBench(t tb, dir string, with setup) *bench {
 			"salesos_webhook": "s", "acme_webhook": "a",
 		},
 	}))
+	var used ledger.Store = store
+	if with.store != nil {
+		used = with.store(store)
+	}
 	opener := app.NewOpener(app.OpenerOptions{
-		Store: store, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Store: used, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Lease: 10 * time.Second, Log: log, Now: b.clock.now,
 	})
 	b.options = engine.Options{
-		Store: store, Open: opener.Open, Log: log, Now: b.clock.now, NewID: app.NewID, Lease: 10 * time.Second,
+		Store: used, Open: with.opener(opener.Open), Log: log, Now: b.clock.now, NewID: app.NewID, Lease: 10 * time.Second,
 		Probe: func(step string) error {
 			// Two reads of one pass may be at this point at once.
 			b.probing.Lock()
@@ -131,6 +193,7 @@ func newBench(t tb, dir string, with setup) *bench {
 			return nil
 		},
 	}
+	first(b)
 	b.restart()
 	// As activation does: polls begin where the first load has listed.
 	b.run(ledger.RunBackfill)
@@ -269,98 +332,4 @@ func (b *bench) finishRun(run ledger.Run) {
 	}
 	_, err := b.store.EndRun(b.ctx, run.ID, ledger.RunSucceeded, "")
 	require.NoError(b.t, err)
-}
-
-func (b *bench) client(side record.Side) (*sandboxclient.Client, string) {
-	if side == record.Left {
-		return b.left, "leads"
-	}
-	return b.right, "contacts"
-}
-
-func (b *bench) create(side record.Side, fields map[string]any) string {
-	b.t.Helper()
-	client, object := b.client(side)
-	made, err := client.CreateRecord(b.ctx, object, fields)
-	require.NoError(b.t, err)
-	return made.ID
-}
-
-func (b *bench) edit(side record.Side, id string, fields map[string]any) {
-	b.t.Helper()
-	client, object := b.client(side)
-	_, err := client.EditRecord(b.ctx, object, id, fields)
-	require.NoError(b.t, err)
-}
-
-func (b *bench) remove(side record.Side, id string) {
-	b.t.Helper()
-	client, object := b.client(side)
-	_, err := client.DeleteRecord(b.ctx, object, id)
-	require.NoError(b.t, err)
-}
-
-func (b *bench) get(side record.Side, id string) wire.Record {
-	b.t.Helper()
-	client, object := b.client(side)
-	found, err := client.Record(b.ctx, object, id)
-	require.NoError(b.t, err)
-	return found
-}
-
-// live lists the records of a side that are not deleted.
-func (b *bench) live(side record.Side) []wire.Record {
-	b.t.Helper()
-	client, object := b.client(side)
-	all, err := client.Records(b.ctx, object)
-	require.NoError(b.t, err)
-	var alive []wire.Record
-	for _, one := range all {
-		if one.DeletedAt == nil && one.MergedInto == "" {
-			alive = append(alive, one)
-		}
-	}
-	return alive
-}
-
-// other returns the id of the counterpart.
-func (b *bench) other(side record.Side, id string) string {
-	b.t.Helper()
-	links, _, err := b.store.Links(b.ctx, b.key, ledger.LinkFilter{Stream: "leads", Side: side, ID: id, State: ledger.LinkActive}, ledger.ListOptions{})
-	require.NoError(b.t, err)
-	require.Len(b.t, links, 1, "record %s/%s has one active link", side, id)
-	return links[0].Ref(side.Other()).ID
-}
-
-// writes counts what the service wrote on a side.
-func (b *bench) writes(side record.Side) int {
-	b.t.Helper()
-	client, _ := b.client(side)
-	calls, _, err := client.WriteTotals(b.ctx, sandboxclient.Filter{Actor: "app:accord"})
-	require.NoError(b.t, err)
-	return calls
-}
-
-func (b *bench) openConflicts() []ledger.Conflict {
-	b.t.Helper()
-	list, _, err := b.store.ListConflicts(b.ctx, b.key, ledger.ConflictOpen, ledger.ListOptions{Limit: 200})
-	require.NoError(b.t, err)
-	return list
-}
-
-func (b *bench) letters() []ledger.DeadLetter {
-	b.t.Helper()
-	list, _, err := b.store.ListDeadLetters(b.ctx, b.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 200})
-	require.NoError(b.t, err)
-	return list
-}
-
-func field(found wire.Record, path string) any {
-	value, _ := record.Fields(found.Fields).Get(path)
-	return value
-}
-
-func text(found wire.Record, path string) string {
-	value, _ := field(found, path).(string)
-	return strings.TrimSpace(value)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // TestMain lets every run play the same random histories, so that a change is
-// judged by what it does and not by luck; ACCORD_EXPLORE=1 (make soak) plays new
+// judged by what it does and not by luck; ACCORD_EXPLORE=1 plays new
 // ones each time. Under -short, which the race detector needs, there are few.
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -158,7 +157,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 		case state.Link == nil:
 			free = append(free, other)
 		default:
-			return nil, p.taken(ctx, source, other, *state.Link)
+			return nil, p.taken(ctx, source, other, state)
 		}
 	}
 	if len(free) == 0 {
@@ -193,14 +192,15 @@ func (p *pass) noTwin(ctx context.Context, source, other view) error {
 
 // taken says why a linked candidate cannot be had: it looks at the record that
 // holds it. If that one is gone, or has
-// another key by now, the candidate will be free or deleted soon: come back.
-func (p *pass) taken(ctx context.Context, source view, other view, link ledger.Link) error {
-	holder := link.Ref(source.record.Ref.Side)
+// another key by now, the candidate will be free or deleted soon: come back,
+// unless a person has to say what becomes of it.
+func (p *pass) taken(ctx context.Context, source view, other view, state ledger.State) error {
+	holder := state.Link.Ref(source.record.Ref.Side)
 	found, ok, err := p.get(ctx, holder)
 	if err != nil {
 		return err
 	}
-	if ok && found.match == source.match {
+	if ok && found.match == source.match || !ok && waitsForPerson(state) {
 		return p.ambiguous(source.record.Ref, holder, other.record.Ref)
 	}
 	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, Patient: true}
@@ -208,6 +208,22 @@ func (p *pass) taken(ctx context.Context, source view, other view, link ledger.L
 		return err
 	}
 	return later(max(p.stream.Spec.Deletes.VerifyAfter, busyPause)+busyPause, "the record that holds its match is being looked at first")
+}
+
+// waitsForPerson reports whether a pair of which one record is gone stays as it
+// is until somebody decides: kept because of an edit, or held by the guard.
+func waitsForPerson(state ledger.State) bool {
+	for _, conflict := range state.Conflicts {
+		if conflict.Field == "" && conflict.State == ledger.ConflictOpen {
+			return true
+		}
+	}
+	for _, held := range state.Held {
+		if held.State == ledger.HeldWaiting {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForSearch puts off a create on a server whose search may not show yet
@@ -234,94 +250,6 @@ func (p *pass) keptUnique(side record.Side) bool {
 		}
 	}
 	return false
-}
-
-// searching says whether candidates are looked for by the server's search too.
-type searching int
-
-const (
-	listedOnly searching = iota
-	// searched leaves out what is not needed: during a first load, and where the
-	// server keeps the key unique.
-	searched
-	// searchedSurely is for after that server has said so.
-	searchedSurely
-)
-
-// candidates reads the records of a side that carry the source's key: those the
-// listings saw, and those the server's own search finds.
-func (p *pass) candidates(ctx context.Context, side record.Side, source view, how searching) ([]view, error) {
-	known, err := p.store().MatchCandidates(ctx, p.key(), p.work.Stream, side, source.match)
-	if err != nil {
-		return nil, err
-	}
-	ids := []string{}
-	for _, candidate := range known {
-		ids = append(ids, candidate.Ref.ID)
-	}
-	if how != listedOnly {
-		found, err := p.searchKey(ctx, side, source, how == searchedSurely)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, found...)
-	}
-	slices.Sort(ids)
-	var views []view
-	for _, id := range slices.Compact(ids) {
-		if side == source.record.Ref.Side && id == source.record.Ref.ID {
-			continue
-		}
-		found, ok, err := p.get(ctx, record.Ref{Side: side, Object: p.stream.object(side), ID: id})
-		if err != nil {
-			return nil, err
-		}
-		if ok && found.match == source.match && found.inScope && found.record.Ref.ID == id {
-			views = append(views, found)
-		}
-	}
-	return views, nil
-}
-
-// searchKey asks the server for the first part of the key. During a first load
-// both listings are complete before the first create, so that only a record
-// that is quite new can have a counterpart which they did not show.
-func (p *pass) searchKey(ctx context.Context, side record.Side, source view, surely bool) ([]string, error) {
-	if !surely && p.work.Lane == ledger.LaneBackfill && source.record.CreatedAt.Before(p.work.FirstAt.Add(-clockDoubt)) {
-		return nil, nil
-	}
-	for _, field := range p.stream.Mapping.Match() {
-		path, ok := field.Path(side)
-		if !ok || !surely && slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
-			// A server that keeps the key unique says so itself, with a 409.
-			continue
-		}
-		value, from := source.values[field.Name()], source.record.Ref.Side
-		var err error
-		if side != from {
-			value, err = translated(field, from, value, record.Fields{}, p.refs.lookup)
-		}
-		if err != nil || record.IsBlank(value) {
-			continue
-		}
-		request := connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value}
-		if !surely {
-			// What is older stands in the listings that were read already.
-			if request.Since, err = p.engine.listedUntil(ctx, p.in, p.stream, side); err != nil {
-				return nil, err
-			}
-		}
-		found, err := p.search(ctx, request, side)
-		if err != nil {
-			return nil, err
-		}
-		ids := make([]string, 0, len(found))
-		for _, one := range found {
-			ids = append(ids, one.Ref.ID)
-		}
-		return ids, nil
-	}
-	return nil, nil
 }
 
 func (p *pass) ambiguous(ref record.Ref, others ...record.Ref) error {

@@ -248,3 +248,7 @@ func fewer(t *testing.T, checks int) {
 		t.Cleanup(func() { _ = flag.Set("rapid.checks", all) })
 	}
 }
+
+func sideOf(t *rapid.T) record.Side {
+	return rapid.SampledFrom([]record.Side{record.Left, record.Right}).Draw(t, "side")
+}

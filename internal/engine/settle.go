@@ -136,6 +136,12 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 			result.holds[name] = intent.Sent[name]
 		}
 	}
+	if arrived(intent, now, proven) {
+		for _, name := range result.edited {
+			// A user changed what our write had put there.
+			result.holds[name] = intent.Sent[name]
+		}
+	}
 	slices.Sort(result.edited)
 	return result
 }
@@ -149,6 +155,22 @@ func (p *pass) happened(intent ledger.Intent, now view) bool {
 		}
 	}
 	return false
+}
+
+// arrived reports whether a write whose value was changed since did reach its
+// server: another field of it is there, or the version moved on by more than
+// the changes which can be seen.
+func arrived(intent ledger.Intent, now view, proven bool) bool {
+	from, ok := number(intent.IfMatch)
+	to, known := number(now.record.Version)
+	if proven || !ok || !known {
+		return proven
+	}
+	edits := int64(1)
+	if intent.ReadOthers != othersPrint(now.values, intent.Sent) {
+		edits++
+	}
+	return to-from > edits
 }
 
 // restored tells a user who put the old value back after our write from a write
