@@ -183,6 +183,10 @@ func (o *observer) Update(ctx context.Context, current record.Record, fields map
 	o.p.race(o.side, current.Ref.ID)
 	read := o.p.trace.lastRead(current.Ref)
 	before := o.p.stored(o.side, current.Ref.ID)
+	if options.IfMatch == fmt.Sprintf(`"v%d"`, before.Version) {
+		// Who names the version that is current knows what it replaces, read or not.
+		read = o.p.trace.next()
+	}
 	o.p.trace.sending(current.Ref)
 	answer, err := o.Connector.Update(ctx, current, fields, options)
 	after := o.p.stored(o.side, current.Ref.ID)

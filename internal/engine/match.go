@@ -200,7 +200,7 @@ func (p *pass) taken(ctx context.Context, source view, other view, state ledger.
 	if err != nil {
 		return err
 	}
-	if ok && found.match == source.match || !ok && waitsForPerson(state) {
+	if ok && found.match == source.match || waitsForPerson(state, ok) {
 		return p.ambiguous(source.record.Ref, holder, other.record.Ref)
 	}
 	change := ledger.Change{Stream: p.work.Stream, Ref: holder, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, Patient: true}
@@ -210,11 +210,17 @@ func (p *pass) taken(ctx context.Context, source view, other view, state ledger.
 	return later(max(p.stream.Spec.Deletes.VerifyAfter, busyPause)+busyPause, "the record that holds its match is being looked at first")
 }
 
-// waitsForPerson reports whether a pair of which one record is gone stays as it
-// is until somebody decides: kept because of an edit, or held by the guard.
-func waitsForPerson(state ledger.State) bool {
+// waitsForPerson reports whether a pair stays as it is until somebody acts: it is
+// parked, or in conflict; or one of its records is gone (not both are alive), and
+// the other was kept because of an edit, or is held by the guard.
+func waitsForPerson(state ledger.State, alive bool) bool {
 	for _, conflict := range state.Conflicts {
-		if conflict.Field == "" && conflict.State == ledger.ConflictOpen {
+		if conflict.State == ledger.ConflictOpen && (alive || conflict.Field == "") {
+			return true
+		}
+	}
+	for _, letter := range state.DeadLetters {
+		if alive && letter.State == ledger.DeadLetterOpen {
 			return true
 		}
 	}

@@ -31,6 +31,31 @@ func TestARecordWithTheKeyOfAPairThatWaitsForAPerson(t *testing.T) {
 	require.Equal(t, fresh, b.other(record.Left, lead), "made anew, it is the record with its key that is there already")
 }
 
+// TestARecordWithTheKeyOfAParkedPair: a lead takes over the e-mail address of a
+// contact that nobody has told of yet. Both are parked, each with its reason, and
+// neither comes back time and again.
+func TestARecordWithTheKeyOfAParkedPair(t *testing.T) {
+	b := start(t, setup{})
+	fresh := b.create(record.Right, map[string]any{"first_name": "Ana", "email": "ana@x.com"})
+	lead := b.create(record.Left, map[string]any{"name": "Bia", "email": "bia@x.com"})
+	b.hint(record.Left, lead)
+	b.settle()
+	b.edit(record.Left, lead, map[string]any{"email": "ana@x.com"})
+	b.hint(record.Left, lead)
+	b.quiet()
+	refs := []string{}
+	for _, letter := range b.letters() {
+		refs = append(refs, letter.Ref.ID)
+	}
+	require.ElementsMatch(t, []string{lead, fresh}, refs)
+	b.edit(record.Left, lead, map[string]any{"email": "bia@x.com"})
+	b.quiet()
+	b.run(ledger.RunCompare)
+	require.Empty(t, b.letters())
+	require.Len(t, b.live(record.Left), 2)
+	require.Len(t, b.live(record.Right), 2)
+}
+
 // TestAnEditOfWhatAKilledWriteLeft: a user changes what our write had just put
 // there, before anybody could say that it arrived. That is a later edit, and no
 // conflict, wherever a version or another field of the write tells.
