@@ -30,6 +30,10 @@ type Store interface {
 
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)
+	// Clock is the store's clock as this process knows it from its last calls,
+	// without asking: what is compared with stored times, or stored to be compared
+	// by others, is told by it and not by the machine's own clock.
+	Clock() time.Time
 	// Migrate brings the schema up to date; safe when many start at once.
 	Migrate(ctx context.Context) error
 	// Ping answers nil when the database works.
