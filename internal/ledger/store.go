@@ -65,6 +65,10 @@ type Connections interface {
 	UpdateConnection(ctx context.Context, connection Connection) error
 	// IntegrationOf returns the integration of a version as it was stored, or NotFound.
 	IntegrationOf(ctx context.Context, key Key, version int) (string, error)
+	// ReplacedVersions returns the versions of a connection that an edit replaced
+	// within the time given, newest first and at most ten, with their integration,
+	// variables and secrets alone.
+	ReplacedVersions(ctx context.Context, key Key, within time.Duration) ([]Connection, error)
 	// SetConnectionState changes the state alone; reason is for people. Conflict
 	// when it would become active while a restored ledger waits to be accepted.
 	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error
