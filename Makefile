@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first build compiles the embedded Temporal server: several silent minutes.
 .DEFAULT_GOAL := help
-.PHONY: help build test bench race soak chaos lint verify demo dev e2e record fmt generate ci
+.PHONY: help build test bench race fuzz soak chaos lint verify demo dev e2e record fmt generate ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -43,29 +43,27 @@ type harness struct {
 	server  *httptest.Server
 	log     *logtest.Hook
 	schema  document
+	// offset moves the clock of the ledger, in nanoseconds.
+	offset atomic.Int64
 }
 
 func start(t *testing.T) *harness { return startFor(t) }
 
 func startFor(t testing.TB) *harness {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accord.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32)})
+	h := &harness{t: t, schema: readDocument(t)}
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accord.db"), sqlstore.Options{
+		Key: bytes.Repeat([]byte("k"), 32), ClockOffset: func() time.Duration { return time.Duration(h.offset.Load()) },
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	require.NoError(t, store.Migrate(t.Context()))
 	log, hook := logtest.NewNullLogger()
 	log.SetLevel(logrus.DebugLevel)
-	h := &harness{t: t, store: store, control: &ledgerControl{Store: store}, log: hook, schema: readDocument(t)}
+	h.store, h.control, h.log = store, &ledgerControl{Store: store}, hook
 	installer := app.NewInstaller(app.Drivers())
-	find := func(ctx context.Context, id string) (webhook.Target, error) {
-		connection, err := store.FindConnection(ctx, id)
-		if err != nil {
-			return webhook.Target{}, err
-		}
-		return installer.Target(connection)
-	}
 	receiver := webhook.New(webhook.Options{
-		Inbox: store, Directory: webhook.NewCache(find, time.Now), Log: log, Now: time.Now,
+		Inbox: store, Directory: webhook.NewCache(app.WebhookTargets(store, installer), time.Now), Log: log, Now: time.Now,
 		Nudge: func(ledger.Key) { h.control.nudges.Add(1) },
 	})
 	h.server = httptest.NewServer(rest.New(rest.Options{

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/api/webhook"
@@ -100,7 +101,7 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 	log := p.Telemetry.Log
 	nudger := webhook.NewNudger(parts.Steering.Nudge, log)
 	receiver := webhook.New(webhook.Options{
-		Inbox: parts.Store, Directory: webhook.NewCache(parts.target, p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
+		Inbox: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
 		Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/webhook"), Observe: webhook.NewMetrics(p.Telemetry.Registry),
 	})
 	server := rest.New(rest.Options{
@@ -112,13 +113,26 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 	return server, nudger.Close
 }
 
-// target looks a connection up for the webhook receiver.
-func (p *Parts) target(ctx context.Context, id string) (webhook.Target, error) {
-	connection, err := p.Store.FindConnection(ctx, id)
-	if err != nil {
-		return webhook.Target{}, err
+// rotation is for how long after an edit deliveries that are signed with the
+// secret of before are taken: the vendor learns of the new one a little later,
+// and repeats what it signed earlier.
+const rotation = time.Hour
+
+// WebhookTargets looks connections up for the webhook receiver.
+func WebhookTargets(store ledger.Connections, installer *Installer) func(ctx context.Context, id string) (webhook.Target, error) {
+	return func(ctx context.Context, id string) (webhook.Target, error) {
+		connection, err := store.FindConnection(ctx, id)
+		if err != nil {
+			return webhook.Target{}, err
+		}
+		var replaced []ledger.Connection
+		if connection.Version > 1 {
+			if replaced, err = store.ReplacedVersions(ctx, connection.Key, rotation); err != nil {
+				return webhook.Target{}, err
+			}
+		}
+		return installer.Target(connection, replaced...)
 	}
-	return p.Installer.Target(connection)
 }
 
 var _ webhook.Inbox = ledger.Store(nil)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/accord-sync/accord/api/rest"
@@ -143,15 +144,33 @@ func guardsOf(stream *integration.Stream) []rest.GuardDescription {
 	return guards
 }
 
-// Target tells the webhook receiver about a connection.
-func (i *Installer) Target(connection ledger.Connection) (webhook.Target, error) {
+// Target tells the webhook receiver about a connection. The signing secrets of
+// versions that were just replaced count as well.
+func (i *Installer) Target(connection ledger.Connection, replaced ...ledger.Connection) (webhook.Target, error) {
 	plan, err := i.ofConnection(connection)
 	if err != nil {
 		return webhook.Target{}, fault.Wrap(fault.Unavailable, err, "the connection's integration cannot be read; correct it, the event will be sent again")
 	}
-	return webhook.Target{
+	target := webhook.Target{
 		Key: connection.Key, State: connection.State, Left: source(plan, record.Left), Right: source(plan, record.Right),
-	}, nil
+	}
+	for _, version := range replaced {
+		old, err := i.ofConnection(version)
+		if err != nil {
+			continue // a version that cannot be read any more signs nothing
+		}
+		addSecrets(&target.Left, old.Integration.Systems.Left.Webhook)
+		addSecrets(&target.Right, old.Integration.Systems.Right.Webhook)
+	}
+	return target, nil
+}
+
+// addSecrets lets a side take what is still signed with the secret of before. A
+// side that has no secret any more takes nothing.
+func addSecrets(source *webhook.Source, before integration.Webhook) {
+	if before.Secret != "" && len(source.Secrets) > 0 && !slices.Contains(source.Secrets, before.Secret) {
+		source.Secrets = append(source.Secrets, before.Secret)
+	}
 }
 
 func source(plan Plan, side record.Side) webhook.Source {

@@ -98,10 +98,10 @@ func Work(ctx context.Context, process Process, parts *Parts) error {
 func (p Process) engine(parts *Parts) *engine.Engine {
 	opener := NewOpener(OpenerOptions{
 		Store: parts.Store, Installer: parts.Installer, AllowPrivate: p.Settings.AllowPrivate, Lease: p.Settings.Lease,
-		Log: p.Telemetry.Log, Registerer: p.Telemetry.Registry, Now: p.Now,
+		Log: p.Telemetry.Log, Registerer: p.Telemetry.Registry, Now: parts.Store.Clock,
 	})
 	return engine.New(engine.Options{
-		Store: parts.Store, Open: opener.Open, Log: p.Telemetry.Log, Now: p.Now, NewID: p.NewID, Lease: p.Settings.Lease,
+		Store: parts.Store, Open: opener.Open, Log: p.Telemetry.Log, Now: parts.Store.Clock, NewID: p.NewID, Lease: p.Settings.Lease,
 		Observe: telemetry.NewObserver[ledger.Key](p.Telemetry.Registry), ConflictWorkflow: conflictDoor,
 	})
 }

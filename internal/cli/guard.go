@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,10 +62,11 @@ func decideHeldCommand(options Options, name, short, long string, state ledger.H
 					return err
 				}
 				if asJSON {
-					return printJSON(command.OutOrStdout(), row{"decided": decided})
+					err = printJSON(command.OutOrStdout(), row{"decided": decided})
+				} else {
+					_, err = fmt.Fprintf(command.OutOrStdout(), "%s %s\n", several(decided, "held operation is", "held operations are"), state)
 				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "%d held operations are %s\n", decided, state)
-				return err
+				return errors.Join(err, allNamed(args[1:], decided, "operations of this connection that wait", "guard"))
 			})
 		},
 	}

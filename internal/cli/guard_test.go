@@ -35,7 +35,12 @@ func TestTheGuardIsListedAndAnswered(t *testing.T) {
 		require.Equal(t, fault.ExitCode(fault.Usage), s.run(wrong...))
 	}
 	require.Zero(t, s.run("reject", "crm", "hd1"))
-	require.Equal(t, "1 held operations are rejected\n", s.out.String())
+	require.Equal(t, "1 held operation is rejected\n", s.out.String())
+	for _, again := range []string{"hd1", "no-such"} {
+		require.Equal(t, fault.ExitCode(fault.Conflict), s.run("approve", "crm", again), "what does not wait must not look approved")
+		require.Equal(t, "0 held operations are approved\n", s.out.String())
+		require.Contains(t, s.err.String(), "1 of 1 named are not operations of this connection that wait (any more): the command guard lists them")
+	}
 	require.Zero(t, s.run("approve", "crm", "--all", "--json"))
 	require.JSONEq(t, `{"decided": 2}`, s.out.String())
 	require.Zero(t, s.run("guard", "crm"))

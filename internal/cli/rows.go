@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -20,6 +21,27 @@ func jsonFlag(command *cobra.Command, target *bool) {
 
 // row is one line of JSON output: names as in the API.
 type row = map[string]any
+
+// several is a count with its noun.
+func several(count int, one, many string) string {
+	if count == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", count, many)
+}
+
+// allNamed is an error when a command did fewer of the things that were named
+// than there are: a wrong id must not look like success.
+func allNamed(ids []string, done int, what, lister string) error {
+	distinct := map[string]bool{}
+	for _, id := range ids {
+		distinct[id] = true
+	}
+	if missing := len(distinct) - done; missing > 0 {
+		return fault.New(fault.Conflict, "%d of %d named are not %s (any more): the command %s lists them", missing, len(distinct), what, lister)
+	}
+	return nil
+}
 
 // list is the JSON form of a list.
 func list(rows []row) row {

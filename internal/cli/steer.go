@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -46,8 +47,9 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 	if status.Restored != nil {
 		fmt.Fprintln(out, restoredLine(*status.Restored))
 	}
-	fmt.Fprintf(out, "waiting: %d changes, %d writes whose outcome is unknown\n", status.Pending.Changes, status.Pending.Intents)
-	fmt.Fprintf(out, "for a person: %d conflicts, %d dead letters, %d held operations\n", status.OpenConflicts, status.DeadLetters, status.Held)
+	fmt.Fprintf(out, "waiting: %s, %s whose outcome is unknown\n", several(status.Pending.Changes, "change", "changes"), several(status.Pending.Intents, "write", "writes"))
+	fmt.Fprintf(out, "for a person: %s, %s, %s\n", several(status.OpenConflicts, "conflict", "conflicts"),
+		several(status.DeadLetters, "dead letter", "dead letters"), several(status.Held, "held operation", "held operations"))
 	printSide(out, "left", status.Sides.Left)
 	printSide(out, "right", status.Sides.Right)
 	for _, stream := range status.Streams {
@@ -246,10 +248,11 @@ func replayCommand(options Options) *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return printJSON(command.OutOrStdout(), row{"replayed": replayed})
+					err = printJSON(command.OutOrStdout(), row{"replayed": replayed})
+				} else {
+					_, err = fmt.Fprintf(command.OutOrStdout(), "%s tried again\n", several(replayed, "parked record is", "parked records are"))
 				}
-				_, err = fmt.Fprintf(command.OutOrStdout(), "%d parked records are tried again\n", replayed)
-				return err
+				return errors.Join(err, allNamed(args[1:], replayed, "open dead letters of this connection", "dead-letters"))
 			})
 		},
 	}

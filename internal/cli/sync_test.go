@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type runner struct {
 	asked    ledger.Run
 	resolved control.Resolution
 	replayed []string
+	// unknown is how many of the distinct ids are not open.
+	unknown int
 }
 
 func (r *runner) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind, stream string) (ledger.Run, bool, error) {
@@ -54,7 +57,7 @@ func (r *runner) Resolve(_ context.Context, _ string, resolution control.Resolut
 
 func (r *runner) ReplayDeadLetters(_ context.Context, _ ledger.Key, ids []string) (int, error) {
 	r.replayed = ids
-	return len(ids), nil
+	return len(slices.Compact(slices.Clone(ids))) - r.unknown, nil
 }
 
 func (r *runner) ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error) {
@@ -163,4 +166,8 @@ func TestDecisionsAndReplays(t *testing.T) {
 	require.Zero(t, s.run("replay", "crm", "dl1", "dl2", "--json"))
 	require.JSONEq(t, `{"replayed": 2}`, s.out.String())
 	require.Equal(t, []string{"dl1", "dl2"}, s.runner.replayed)
+	s.runner.unknown = 1
+	require.Equal(t, fault.ExitCode(fault.Conflict), s.run("replay", "crm", "dl1", "dl2", "dl2"))
+	require.Equal(t, "1 parked record is tried again\n", s.out.String())
+	require.Contains(t, s.err.String(), "1 of 2 named are not open dead letters of this connection (any more)")
 }

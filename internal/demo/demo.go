@@ -107,8 +107,8 @@ func (p *Play) run(ctx context.Context, options Options) (results []result, err 
 	p.count(ctx)
 	p.out.summary(results, p.linked, p.echoes)
 	p.out.line("It took %s in all.", took(p.now().Sub(started).Milliseconds()))
-	p.tellWhere(stack, options)
 	if !options.Once {
+		p.tellWhere(stack, options)
 		p.out.line("\nEverything stays up: edit a record, and watch the other side. Ctrl-C stops it.")
 		<-ctx.Done()
 	}

@@ -192,7 +192,7 @@ func (d *drain) over(ctx context.Context) bool {
 
 func (d *drain) beat() {
 	now := d.engine.options.Now()
-	if d.request.Beat == nil || now.Sub(d.beatAt) < time.Second/2 {
+	if d.request.Beat == nil || now.Sub(d.beatAt).Abs() < time.Second/2 {
 		return
 	}
 	d.beatAt = now

@@ -109,7 +109,7 @@ type Options struct {
 	Store ledger.Store
 	Open  Opener
 	Log   logrus.FieldLogger
-	// Now is the local clock; NewID makes unique, sortable ids.
+	// Now is the ledger's clock (Store.Clock); NewID makes unique, sortable ids.
 	Now   func() time.Time
 	NewID func() string
 	// Lease is how long a record is held; default 30 s, at least 1 s. Outside

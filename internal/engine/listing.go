@@ -31,7 +31,8 @@ type ListResult struct {
 	Finished bool
 	// Read counts rows, Enqueued those that need a look.
 	Read, Enqueued int
-	// Paused: the connection is not active, and nothing was done.
+	// Paused: the connection is not active. What was read before it was paused is
+	// kept, and the next step goes on behind it.
 	Paused bool
 	// RetryAt is set when a side asks to wait, with the code of its answer.
 	RetryAt time.Time
@@ -121,6 +122,14 @@ func (l *lister) lane() ledger.Lane {
 	return ledger.LanePoll
 }
 
+// paused reports, and tells the run, that the connection is not active any more:
+// a pause holds for the next page.
+func (l *lister) paused(ctx context.Context) (bool, error) {
+	_, state, err := l.engine.cache.get(ctx, l.in.Key)
+	l.result.Paused = err == nil && state != ledger.Active
+	return l.result.Paused, err
+}
+
 func (l *lister) over(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
@@ -169,6 +178,7 @@ func (l *lister) linkedFirst(ctx context.Context, stream Stream) (bool, error) {
 		}
 		drained, err := l.engine.Drain(ctx, l.in.Key, DrainRequest{RunID: l.request.RunID, For: l.end.Sub(l.engine.options.Now()), Stop: l.request.Stop})
 		if err != nil || drained.Paused {
+			l.result.Paused = drained.Paused
 			return false, err
 		}
 		if drained.Backlog == 0 && drained.Untried > 0 {
@@ -189,6 +199,9 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 	for anew := false; !cursor.Done; {
 		if l.over(ctx) {
 			return false, nil
+		}
+		if paused, err := l.paused(ctx); err != nil || paused {
+			return false, err
 		}
 		if cursor.Page == "" && !l.full() {
 			if cursor.Since, err = l.engine.pollSince(ctx, l.in, stream, side); err != nil {

@@ -87,16 +87,17 @@ func (e *Engine) callTime() time.Duration {
 
 // renew makes sure that the lease outlives one more outside call.
 func (p *pass) renew(ctx context.Context) error {
-	if p.heldUntil().Sub(p.engine.options.Now()) >= p.engine.callTime() {
+	if p.leaseLeft() >= p.engine.callTime() {
 		return nil
 	}
 	return p.extend(ctx, nil)
 }
 
-func (p *pass) heldUntil() time.Time {
+// leaseLeft is for how long the lease is still ours.
+func (p *pass) leaseLeft() time.Duration {
 	p.leasing.Lock()
 	defer p.leasing.Unlock()
-	return p.until
+	return p.until.Sub(p.engine.options.Now())
 }
 
 // extend renews the lease and takes more keys into it.
@@ -117,11 +118,8 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 	if err := p.renew(ctx); err != nil {
 		return err
 	}
-	deadline := p.engine.options.Now().Add(p.engine.callTime())
-	if until := p.heldUntil(); until.Before(deadline) {
-		deadline = until
-	}
-	callCtx, cancel := context.WithDeadline(ctx, deadline)
+	// A span and not a time: the clock of the ledger need not be the machine's.
+	callCtx, cancel := context.WithTimeout(ctx, min(p.engine.callTime(), p.leaseLeft()))
 	defer cancel()
 	err := do(callCtx, p.in.Connector(side))
 	p.engine.sides.observeOf(ctx, p.key(), side, p.subject(), err, func(ctx context.Context) error { return p.probe(ctx, side) })
@@ -130,7 +128,7 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 
 // probe asks a side for the shortest listing of the stream, within the lease.
 func (p *pass) probe(ctx context.Context, side record.Side) error {
-	probeCtx, cancel := context.WithDeadline(ctx, p.heldUntil())
+	probeCtx, cancel := context.WithTimeout(ctx, p.leaseLeft())
 	defer cancel()
 	_, err := p.in.Connector(side).List(probeCtx, connector.ListRequest{Object: p.stream.object(side), Limit: 1})
 	return err

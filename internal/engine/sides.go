@@ -57,7 +57,8 @@ func (s *sides) state(ctx context.Context, key ledger.Key, side record.Side) (le
 	copied := s.copyOf(key, side)
 	now := s.options.Now()
 	s.mu.Lock()
-	fresh := !copied.readAt.IsZero() && now.Sub(copied.readAt) < sideFresh
+	// A clock that was set back makes what was read in a time to come old.
+	fresh := !copied.readAt.IsZero() && !now.Before(copied.readAt) && now.Sub(copied.readAt) < sideFresh
 	state := copied.state
 	s.mu.Unlock()
 	if fresh {

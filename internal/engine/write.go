@@ -57,23 +57,11 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	if err := p.commit(ctx, first); err != nil {
 		return err
 	}
-	last := ledger.Commit{PutConflicts: conflicts.closing}
-	confirmed := map[record.Side]confirmation{}
-	for _, side := range p.writeOrder() {
-		intent, ok := intents[side]
-		if !ok {
-			continue
-		}
-		current, err := p.stillCurrent(ctx, now.of(side), len(confirmed) > 0)
-		if err != nil {
-			return p.notSent(ctx, link, intents, confirmed, side, err)
-		}
-		answer, direct, err := p.send(ctx, current, intent)
-		if err != nil {
-			return p.notSent(ctx, link, intents, confirmed, side, err)
-		}
-		confirmed[side] = p.confirm(intent, answer, direct)
+	confirmed, failed, err := p.sendAll(ctx, now, intents)
+	if err != nil {
+		return p.notSent(ctx, link, intents, confirmed, failed, err)
 	}
+	last := ledger.Commit{PutConflicts: conflicts.closing}
 	p.settleBase(&link, intents, confirmed, made.both)
 	p.restIgnored(&link, intents, confirmed, made.both)
 	p.knowsAfter(&link, now, confirmed)
@@ -93,6 +81,28 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	p.keepNamed(now, made)
 	return p.finish(ctx, last)
+}
+
+// sendAll makes the PATCH of each intent, in writeOrder. An error is that of the
+// write to the side failed, before which those in confirmed were made.
+func (p *pass) sendAll(ctx context.Context, now pair, intents map[record.Side]ledger.Intent) (confirmed map[record.Side]confirmation, failed record.Side, err error) {
+	confirmed = map[record.Side]confirmation{}
+	for _, side := range p.writeOrder() {
+		intent, ok := intents[side]
+		if !ok {
+			continue
+		}
+		current, err := p.stillCurrent(ctx, now.of(side), len(confirmed) > 0)
+		if err != nil {
+			return confirmed, side, err
+		}
+		answer, direct, err := p.send(ctx, current, intent)
+		if err != nil {
+			return confirmed, side, err
+		}
+		confirmed[side] = p.confirm(intent, answer, direct)
+	}
+	return confirmed, "", nil
 }
 
 // writeOrder is the order of two writes of one pass. A side without versions

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,27 @@ func (t *teller) create(side record.Side) {
 	default:
 		t.say("create", "%s%s; if %s, and no other record has it too, that one is linked and brought in step instead.", text, made, found)
 	}
+	t.delay(side)
+}
+
+// delay says how long a new record waits for the search of the other system,
+// which tells whether there is one like it.
+func (t *teller) delay(side record.Side) {
+	known := t.integration.System(side.Other()).Capabilities
+	if known.SearchLag.Value <= 0 {
+		return
+	}
+	for _, field := range t.stream.Fields {
+		place := field.Left
+		if side == record.Left {
+			place = field.Right
+		}
+		if slices.Contains(t.stream.Match, field.Name) && slices.Contains(known.Unique.List, place.Path) {
+			return
+		}
+	}
+	t.say("create", "That waits until %s after the %s in %s was noticed: a search in %s may miss what was made there shortly before.",
+		short(known.SearchLag.Value), t.thing(side), t.system(side), t.system(side.Other()))
 }
 
 func (t *teller) deleted(side record.Side) {

@@ -30,6 +30,10 @@ type Store interface {
 
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)
+	// Clock is the store's clock as this process knows it from its last calls,
+	// without asking: what is compared with stored times, or stored to be compared
+	// by others, is told by it and not by the machine's own clock.
+	Clock() time.Time
 	// Migrate brings the schema up to date; safe when many start at once.
 	Migrate(ctx context.Context) error
 	// Ping answers nil when the database works.
@@ -61,6 +65,10 @@ type Connections interface {
 	UpdateConnection(ctx context.Context, connection Connection) error
 	// IntegrationOf returns the integration of a version as it was stored, or NotFound.
 	IntegrationOf(ctx context.Context, key Key, version int) (string, error)
+	// ReplacedVersions returns the versions of a connection that an edit replaced
+	// within the time given, newest first and at most ten, with their integration,
+	// variables and secrets alone.
+	ReplacedVersions(ctx context.Context, key Key, within time.Duration) ([]Connection, error)
 	// SetConnectionState changes the state alone; reason is for people. Conflict
 	// when it would become active while a restored ledger waits to be accepted.
 	SetConnectionState(ctx context.Context, key Key, state ConnectionState, reason string) error

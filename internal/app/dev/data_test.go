@@ -53,7 +53,7 @@ func TestTheEnvironmentComesFirst(t *testing.T) {
 	opened.tell(&told, Addresses{API: "http://127.0.0.1:1", Temporal: "127.0.0.1:2", Token: "a-long-token"})
 	require.NotContains(t, told.String(), "hunter2")
 	require.NotContains(t, told.String(), "a-long-token")
-	require.Contains(t, told.String(), "export TEMPORAL_ADDRESS='127.0.0.1:2'")
+	require.Contains(t, told.String(), "export TEMPORAL_ADDRESS='127.0.0.1:2' ACCORD_PUBLIC_URL='https://a.example.com'\n")
 }
 
 func TestTwoProcessesMakeOneKey(t *testing.T) {

@@ -227,6 +227,9 @@ func (d data) exports(at Addresses) string {
 	if d.keyFile != "" {
 		line += ` ACCORD_KEY="$(cat ` + quoted(d.keyFile) + `)"`
 	}
+	if d.settings.PublicURL != "" {
+		line += " ACCORD_PUBLIC_URL=" + quoted(d.settings.PublicURL)
+	}
 	return line
 }
 

@@ -14,6 +14,7 @@ func connectionTests() []test {
 	return []test{
 		{"create, read, find", connectionRoundTrip},
 		{"update by version", connectionUpdate},
+		{"versions that were replaced", connectionReplaced},
 		{"state", connectionState},
 		{"list by tenant", connectionList},
 		{"delete takes everything", connectionDelete},
@@ -44,6 +45,38 @@ func connectionRoundTrip(w *world) {
 	// Ids are unique over all tenants, since they are looked up without one.
 	c.Tenant = "other"
 	w.code(fault.Conflict, w.store.CreateConnection(w.ctx, c))
+}
+
+func connectionReplaced(w *world) {
+	edit := func(secret string) {
+		c, err := w.store.Connection(w.ctx, w.key)
+		w.ok(err)
+		c.Version++
+		c.Integration, c.Variables, c.Secrets = "i-"+secret, map[string]string{"v": secret}, map[string]string{"s": secret}
+		w.ok(w.store.UpdateConnection(w.ctx, c))
+	}
+	replaced := func(within time.Duration) (versions []int) {
+		found, err := w.store.ReplacedVersions(w.ctx, w.key, within)
+		w.ok(err)
+		for _, c := range found {
+			require.Equal(w, w.key, c.Key)
+			versions = append(versions, c.Version)
+			if c.Version > 1 {
+				require.Equal(w, "i-"+c.Secrets["s"], c.Integration)
+				require.Equal(w, c.Secrets, map[string]string{"s": c.Variables["v"]})
+			}
+		}
+		return versions
+	}
+	require.Empty(w, replaced(time.Hour))
+	edit("b")
+	w.clock.Advance(40 * time.Minute)
+	edit("c")
+	require.Equal(w, []int{2, 1}, replaced(time.Hour))
+	w.clock.Advance(40 * time.Minute)
+	require.Equal(w, []int{2}, replaced(time.Hour), "version 1 was replaced earlier")
+	w.clock.Advance(40 * time.Minute)
+	require.Empty(w, replaced(time.Hour), "the present one is not replaced")
 }
 
 func connectionUpdate(w *world) {

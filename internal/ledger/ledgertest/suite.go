@@ -18,7 +18,14 @@ import (
 
 // Clock lets time pass for the stores of a test: they add Offset to their own
 // clock, which on Postgres is the database's.
-type Clock struct{ offset atomic.Int64 }
+type Clock struct{ offset, machine atomic.Int64 }
+
+// Machine is the time of the machine that a store runs on.
+func (c *Clock) Machine() time.Time { return time.Now().Add(time.Duration(c.machine.Load())) }
+
+// SetMachine sets the machine's clock off the right time by d. On Postgres the
+// ledger has a clock of its own.
+func (c *Clock) SetMachine(d time.Duration) { c.machine.Store(int64(d)) }
 
 // Offset is how much time has been let pass.
 func (c *Clock) Offset() time.Duration { return time.Duration(c.offset.Load()) }
@@ -53,6 +60,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"history, guard and runs", bookTests()},
 		{"listings", listingTests()},
 		{"sides", sideTests()},
+		{"clocks", clockTests()},
 		{"whole", wholeTests()},
 	}
 	for _, group := range groups {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -102,6 +103,34 @@ func (s *Store) IntegrationOf(ctx context.Context, key ledger.Key, version int) 
 		return err
 	})
 	return text, err
+}
+
+// mostReplaced bounds ReplacedVersions.
+const mostReplaced = 10
+
+// ReplacedVersions implements ledger.Connections.
+func (s *Store) ReplacedVersions(ctx context.Context, key ledger.Key, within time.Duration) ([]ledger.Connection, error) {
+	var replaced []ledger.Connection
+	err := s.read(ctx, func(t *txn) error {
+		replaced = nil
+		return t.rows(`SELECT o.version, o.integration, o.variables, o.secrets FROM connection_versions n
+			JOIN connection_versions o ON o.tenant_id = n.tenant_id AND o.connection_id = n.connection_id AND o.version = n.version - 1
+			WHERE n.tenant_id = $1 AND n.connection_id = $2 AND n.stored_at > $3 ORDER BY o.version DESC LIMIT `+itoa(mostReplaced),
+			[]any{key.Tenant, key.Connection, t.now - within.Microseconds()}, func(scan func(...any) error) error {
+				c := ledger.Connection{Key: key}
+				var variables, secrets []byte
+				if err := scan(&c.Version, &c.Integration, &variables, &secrets); err != nil {
+					return err
+				}
+				if err := s.box.openJSON(variables, place("connections.variables", key.Tenant, key.Connection), &c.Variables); err != nil {
+					return err
+				}
+				err := s.box.openJSON(secrets, place("connections.secrets", key.Tenant, key.Connection), &c.Secrets)
+				replaced = append(replaced, c)
+				return err
+			})
+	})
+	return replaced, err
 }
 
 // mustExist returns NotFound unless the connection is there.

@@ -29,7 +29,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 	// transaction: who comes second fails on it and finds it done when looking again.
 	for try := 1; ; try++ {
 		if _, err = provider.Up(ctx); err == nil {
-			return s.checkKey(ctx)
+			if err := s.checkKey(ctx); err != nil {
+				return err
+			}
+			// The clock may have been set back while no process was there to see it.
+			return s.write(ctx, (*txn).mendTimes)
 		}
 		if try == migrateTries || ctx.Err() != nil || s.dialect.postgres {
 			return fault.Wrap(fault.Unavailable, err, "the schema of the ledger %s could not be brought up to date", s.where)

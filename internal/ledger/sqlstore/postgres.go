@@ -87,10 +87,13 @@ func (b *post) transact(ctx context.Context, options *sql.TxOptions, call func(*
 	// transaction, and a failure to do so ends the connection.
 	defer func() { _ = tx.Rollback() }()
 	t := &txn{ctx: ctx, q: tx, s: b.s}
+	asked := b.s.clock.since()
 	if _, err := t.row("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)", nil, &t.now); err != nil {
 		return err
 	}
 	t.now += b.s.options.ClockOffset().Microseconds()
+	b.s.clock.saw(asked, b.s.clock.since(), t.now)
+	b.s.clock.noticed(t.now)
 	if err := call(t); err != nil {
 		return err
 	}

@@ -151,7 +151,8 @@ func (b *lite) read(ctx context.Context, call func(*txn) error) error {
 }
 
 func (b *lite) txn(ctx context.Context, q querier) *txn {
-	now := b.s.options.Now().Add(b.s.options.ClockOffset())
+	now := b.s.Clock()
+	b.s.clock.noticed(now.UnixMicro())
 	return &txn{ctx: ctx, q: q, s: b.s, now: now.UnixMicro()}
 }
 

@@ -22,7 +22,8 @@ type Options struct {
 	// Key is the AES-256 key (32 bytes) that seals values, secrets and tokens.
 	// It is required.
 	Key []byte
-	// Now is the clock on SQLite; nil: time.Now. Postgres uses the database's.
+	// Now is the clock of this machine; nil: time.Now. It is the ledger's clock on
+	// SQLite; on Postgres the database's is, which this one only follows.
 	Now func() time.Time
 	// ClockOffset is added to the clock of either database, so that tests can
 	// let time pass; nil: none.
@@ -40,6 +41,7 @@ type Store struct {
 	box     *box
 	options Options
 	log     logrus.FieldLogger
+	clock   *clock
 	// admin runs migrations.
 	admin *sql.DB
 	// where names the database for people, without user and password.
@@ -80,7 +82,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := &Store{box: box, options: options, log: options.Log}
+	store := &Store{box: box, options: options, log: options.Log, clock: &clock{local: options.Now, begun: options.Now()}}
 	switch {
 	case strings.HasPrefix(dsn, "sqlite:"):
 		err = store.openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
@@ -128,6 +130,9 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 
 // write runs call in a writing transaction and codes its error.
 func (s *Store) write(ctx context.Context, call func(*txn) error) error {
+	if err := s.mendIfSetBack(ctx); err != nil {
+		return s.coded(err)
+	}
 	return s.coded(s.backend.write(ctx, call))
 }
 

@@ -20,7 +20,7 @@ func testKey() []byte { return bytes.Repeat([]byte{7}, 32) }
 
 func open(t testing.TB, dsn string, clock *ledgertest.Clock) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(context.Background(), dsn, sqlstore.Options{Key: testKey(), ClockOffset: clock.Offset})
+	store, err := sqlstore.Open(context.Background(), dsn, sqlstore.Options{Key: testKey(), ClockOffset: clock.Offset, Now: clock.Machine})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store

@@ -1,0 +1,66 @@
+package rest_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// signedWith is the header that each vendor signs a body with.
+func signedWith(side, secret, body string) []string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	if side == "left" {
+		mac.Write([]byte(body))
+		return []string{"x-salesos-signature", "sha256=" + hex.EncodeToString(mac.Sum(nil))}
+	}
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	mac.Write([]byte(at + "." + body))
+	return []string{"x-acme-signature", "t=" + at + ",v1=" + hex.EncodeToString(mac.Sum(nil))}
+}
+
+// The vendor learns of a new secret a little after us, and repeats what it signed
+// before: refusing that would lose events, and SalesOS switches a webhook off after
+// ten refusals. For an hour both are taken, then only the new one.
+func TestASigningSecretIsRotated(t *testing.T) {
+	for side, is := range map[string]struct{ secret, first, event string }{
+		"left":  {"salesos_webhook", "hook-left", `{"type":"lead.updated","data":{"id":"l%d"}}`},
+		"right": {"acme_webhook", "hook-right", `[{"event":"contact.updated","id":"c%d"}]`},
+	} {
+		t.Run(side, func(t *testing.T) {
+			h := start(t)
+			key := h.active()
+			n := 0
+			deliver := func(secret string) int {
+				n++
+				body := fmt.Sprintf(is.event, n)
+				return h.send("POST", "/webhooks/"+key.Connection+"/"+side, body, signedWith(side, secret, body)...).status
+			}
+			put := func(body map[string]any) {
+				require.Equal(t, http.StatusOK, h.call("PUT", "/api/v1/connections/"+key.Connection, body).status)
+			}
+			require.Equal(t, http.StatusAccepted, deliver(is.first))
+			require.Equal(t, http.StatusUnauthorized, deliver("second"), "not yet")
+
+			put(map[string]any{"secrets": map[string]string{is.secret: "second"}})
+			require.Eventually(t, func() bool { return deliver("second") == http.StatusAccepted }, waitLong, waitShort, "the new one counts at once")
+			require.Equal(t, http.StatusAccepted, deliver(is.first), "and the old one still does")
+			put(map[string]any{"variables": map[string]string{"SALESOS_CLIENT_ID": "other"}})
+			require.Never(t, func() bool {
+				return deliver(is.first) != http.StatusAccepted || deliver("second") != http.StatusAccepted
+			},
+				time.Second/4, waitShort, "another edit ends nothing")
+			require.Equal(t, http.StatusUnauthorized, deliver("third"))
+
+			h.offset.Store(int64(61 * time.Minute))
+			require.Eventually(t, func() bool { return deliver(is.first) == http.StatusUnauthorized }, waitLong, waitShort, "its time is over")
+			require.Equal(t, http.StatusAccepted, deliver("second"))
+		})
+	}
+}
