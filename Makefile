@@ -30,8 +30,8 @@ fuzz: ## run every fuzz target: make fuzz FUZZTIME=1m
 lint: ## run the linters (golangci-lint is built on first use)
 	.ci/run format vet lint workflowcheck
 
-verify: ## lint and test: what to run before a commit
-	.ci/run format vet lint workflowcheck test
+verify: ## all proofs in the form that CI runs them (about half an hour); SHORT=1: linters and tests alone
+	.ci/run $(if $(SHORT),format vet lint workflowcheck test,)
 
 demo: ## show a whole synchronisation with two simulated systems
 	go run ./cmd/accord demo

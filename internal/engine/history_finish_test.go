@@ -182,7 +182,7 @@ func (p *player) inStep(when string, whole bool) {
 // lettersNamed: what is parked was refused, forbidden, or shares its key.
 func (p *player) lettersNamed(when string) {
 	for _, letter := range p.b.letters() {
-		fine := true
+		var fine bool
 		switch letter.Reason.Code {
 		case "invalid":
 			fine = p.refusing

@@ -28,8 +28,6 @@ func mistakes() map[string]mistake {
 		"echoes told by time":                   {9, echoesByTime},
 		"base moved before the write":           {0, baseBeforeWrite},
 		"base from the whole answer":            {0, baseFromAnswer},
-		"cursor before the inbox":               {0, cursorFirst},
-		"inbox without generations":             {0, noGenerations},
 		"no marker search":                      {16, noMarkerSearch},
 		"payload believed":                      {0, payloadBelieved},
 		"absence is a delete":                   {6, absenceDeletes},

@@ -134,44 +134,6 @@ func baseFromAnswer() *wrongEngine {
 	}
 }
 
-func cursorFirst() *wrongEngine {
-	return &wrongEngine{store: ofStore(func(p *player) *bentStore {
-		return &bentStore{page: func(_ context.Context, page ledger.PageCommit, next func(ledger.PageCommit) (bool, error)) (bool, error) {
-			alone := page
-			alone.Changes, alone.Seen, alone.RunID = nil, nil, ""
-			if _, err := next(alone); err != nil {
-				return false, err
-			}
-			return next(page)
-		}}
-	})}
-}
-
-// noGenerations loses an event that comes while its record is being worked on.
-func noGenerations() *wrongEngine {
-	busy := &memo[bool]{}
-	return &wrongEngine{
-		delivered: func(_ *player, one event) bool { claimed, _ := busy.get(one.ref); return !claimed },
-		store: ofStore(func(*player) *bentStore {
-			return &bentStore{
-				claimed: func(rows []ledger.Work) {
-					for _, row := range rows {
-						busy.put(row.Ref, true)
-					}
-				},
-				commit: func(_ context.Context, commit ledger.Commit, next func(ledger.Commit) error) error {
-					for _, row := range []*ledger.Work{commit.Done, commit.Retry} {
-						if row != nil {
-							busy.drop(row.Ref)
-						}
-					}
-					return next(commit)
-				},
-			}
-		}),
-	}
-}
-
 func noMarkerSearch() *wrongEngine {
 	return &wrongEngine{connector: ofConnector(func(p *player, side record.Side) *bentConnector {
 		return &bentConnector{search: func(request connector.SearchRequest, found []record.Record) []record.Record {
