@@ -19,7 +19,9 @@ const (
 
 // Sides keeps what is known of the systems; ledger.Store is one.
 type Sides interface {
+	// UpdateSideState reads, changes and writes what is known of a side.
 	UpdateSideState(ctx context.Context, key ledger.Key, side record.Side, change func(*ledger.SideState)) (ledger.SideState, error)
+	// Clock is the clock by which it is kept.
 	Clock() time.Time
 }
 
