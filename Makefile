@@ -30,8 +30,8 @@ fuzz: ## run every fuzz target: make fuzz FUZZTIME=1m
 lint: ## run the linters (golangci-lint is built on first use)
 	.ci/run format vet lint workflowcheck
 
-verify: ## lint and test: what to run before a commit
-	.ci/run format vet lint workflowcheck test
+verify: ## every check and every proof in the form of CI, the storm apart (before a commit: make lint test)
+	.ci/run format vet lint workflowcheck test fuzz e2e tryton
 
 demo: ## show a whole synchronisation with two simulated systems
 	go run ./cmd/accord demo
