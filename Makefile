@@ -30,8 +30,8 @@ fuzz: ## run every fuzz target: make fuzz FUZZTIME=1m
 lint: ## run the linters (golangci-lint is built on first use)
 	.ci/run format vet lint workflowcheck
 
-verify: ## all proofs in the form that CI runs them (about half an hour); SHORT=1: linters and tests alone
-	.ci/run $(if $(SHORT),format vet lint workflowcheck test,)
+verify: ## every check and every proof in the form of CI, the storm apart (before a commit: make lint test)
+	.ci/run format vet lint workflowcheck test histories fuzz e2e tryton
 
 demo: ## show a whole synchronisation with two simulated systems
 	go run ./cmd/accord demo

@@ -791,7 +791,7 @@ type SideStatus struct {
 	// Reachable Whether its last call was answered; true before the first call
 	Reachable bool `json:"reachable"`
 	Webhook   struct {
-		// State none, active, off or failed
+		// State none, active, off, failed, or refused: registered, but the last deliveries had a wrong signature
 		State string  `json:"state"`
 		Url   *string `json:"url,omitempty"`
 	} `json:"webhook"`

@@ -63,7 +63,7 @@ func startFor(t testing.TB) *harness {
 	h.store, h.control, h.log = store, &ledgerControl{Store: store}, hook
 	installer := app.NewInstaller(app.Drivers())
 	receiver := webhook.New(webhook.Options{
-		Inbox: store, Directory: webhook.NewCache(app.WebhookTargets(store, installer), time.Now), Log: log, Now: time.Now,
+		Inbox: store, Sides: store, Directory: webhook.NewCache(app.WebhookTargets(store, installer), time.Now), Log: log, Now: time.Now,
 		Nudge: func(ledger.Key) { h.control.nudges.Add(1) },
 	})
 	h.server = httptest.NewServer(rest.New(rest.Options{

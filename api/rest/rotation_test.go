@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 // signedWith is the header that each vendor signs a body with.
@@ -62,5 +65,39 @@ func TestASigningSecretIsRotated(t *testing.T) {
 			require.Eventually(t, func() bool { return deliver(is.first) == http.StatusUnauthorized }, waitLong, waitShort, "its time is over")
 			require.Equal(t, http.StatusAccepted, deliver("second"))
 		})
+	}
+}
+
+// A vendor that signs with another secret is seen in the status, and so is that it
+// was put right. One forged delivery says nothing.
+func TestRefusedDeliveriesShowInTheStatus(t *testing.T) {
+	h := start(t)
+	key := h.active()
+	for side, secret := range map[record.Side]string{record.Left: "hook-left", record.Right: "hook-right"} {
+		_, err := h.store.UpdateSideState(t.Context(), key, side, func(state *ledger.SideState) { state.WebhookState = "active" })
+		require.NoError(t, err)
+		deliver := func(secret string) int {
+			body := map[record.Side]string{
+				record.Left: `{"type":"lead.updated","data":{"id":"l1"}}`, record.Right: `[{"event":"contact.updated","id":"c1"}]`,
+			}[side]
+			return h.send("POST", "/webhooks/"+key.Connection+"/"+string(side), body, signedWith(string(side), secret, body)...).status
+		}
+		shown := func() any {
+			status := h.call("GET", "/api/v1/connections/"+key.Connection+"/status", nil)
+			require.Equal(t, http.StatusOK, status.status, string(status.raw))
+			return objectOf(t, string(status.raw))["sides"].(map[string]any)[string(side)].(map[string]any)["webhook"].(map[string]any)["state"]
+		}
+		require.Equal(t, http.StatusUnauthorized, deliver("wrong"))
+		require.Equal(t, "active", shown())
+		for range 3 {
+			require.Equal(t, http.StatusUnauthorized, deliver("wrong"))
+		}
+		require.Equal(t, "refused", shown())
+		require.Equal(t, http.StatusAccepted, deliver(secret))
+		require.Equal(t, "active", shown())
+		for range 3 {
+			require.Equal(t, http.StatusUnauthorized, deliver("wrong"))
+		}
+		require.Equal(t, "refused", shown(), "it is told again, however short after")
 	}
 }

@@ -103,8 +103,11 @@ func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Sid
 		answer.Quota.Limit, answer.Quota.Remaining, answer.Quota.ResetAt = &limit, &remaining, optionalTime(state.QuotaResetAt)
 	}
 	answer.Webhook.State, answer.Webhook.Url = state.WebhookState, optional(state.WebhookURL)
-	if answer.Webhook.State == "" {
+	switch {
+	case answer.Webhook.State == "":
 		answer.Webhook.State = "none"
+	case answer.Webhook.State == "active" && state.WebhookRefusedAt.After(state.WebhookTakenAt):
+		answer.Webhook.State = "refused"
 	}
 	return answer, nil
 }

@@ -74,6 +74,8 @@ type Observer interface {
 type Options struct {
 	Inbox     Inbox
 	Directory Directory
+	// Sides is told how deliveries end; nil: nobody is.
+	Sides Sides
 	// Nudge tells Temporal that a connection has work. It must not block and must not fail.
 	Nudge   func(key ledger.Key)
 	Log     logrus.FieldLogger
@@ -84,7 +86,8 @@ type Options struct {
 
 // Receiver takes events. It is safe for concurrent use.
 type Receiver struct {
-	options Options
+	options   Options
+	standings *standings
 }
 
 // New makes a Receiver.
@@ -95,7 +98,7 @@ func New(options Options) *Receiver {
 	if options.Observe == nil {
 		options.Observe = silent{}
 	}
-	return &Receiver{options: options}
+	return &Receiver{options: options, standings: newStandings(options.Sides)}
 }
 
 // Receive checks and stores one delivery. Accepted counts events that were
@@ -116,6 +119,11 @@ func (r *Receiver) Receive(ctx context.Context, connection string, side record.S
 
 func (r *Receiver) receive(ctx context.Context, connection string, side record.Side, header http.Header, body []byte) (int, int, error) {
 	target, events, err := r.verify(ctx, connection, side, header, body)
+	if err == nil || fault.Is(err, fault.Unauthorized) {
+		if telling := r.standings.note(ctx, target.Key, side, err == nil); telling != nil {
+			r.options.Log.WithField("code", fault.CodeOf(telling)).Debug("the ledger was not told how a webhook delivery ended")
+		}
+	}
 	if err != nil {
 		return 0, 0, err
 	}

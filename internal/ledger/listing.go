@@ -53,7 +53,10 @@ type SideState struct {
 	LastError string
 	// WebhookID, WebhookState ("", "active", "off", "failed", "none"), WebhookURL.
 	WebhookID, WebhookState, WebhookURL string
-	WebhookCheckedAt                    time.Time
+	// WebhookTakenAt and WebhookRefusedAt are about when a delivery was last taken,
+	// and when several in a row were last refused for their signature.
+	WebhookTakenAt, WebhookRefusedAt time.Time
+	WebhookCheckedAt                 time.Time
 	// WebhookVersion is the version of the integration it was registered for.
 	WebhookVersion int
 	// Capabilities is what was probed, as JSON; empty before.
