@@ -181,7 +181,7 @@ func (p *player) judgeWrite(one happening, ref record.Ref, name, before, after s
 // judgeReplaced: a user's edit may only give way to one of the other side that
 // came after it, or to one that it met, by the policy.
 func (p *player) judgeReplaced(one happening, ref record.Ref, name string, prior, origin change, line []change) {
-	if p.unknowable(ref, prior) || p.unknowable(p.ref(origin.side, origin.id), origin) || p.coincided(p.ref(origin.side, origin.id), prior) {
+	if p.unknowable(ref, prior) || p.unknowable(p.ref(origin.side, origin.id), origin) || p.coincided(ref, p.ref(origin.side, origin.id), prior) {
 		p.result.excused++
 		return
 	}
@@ -229,12 +229,23 @@ func (p *player) unknowable(ref record.Ref, prior change) bool {
 	return edits > 1 || ref.Side == record.Left || !p.h.settings.versions
 }
 
-// coincided: a write that carried the edit over was in doubt, and a user there had
-// just made the same edit of another field of it. The record then looks as if the
-// write had arrived and a user had put one of its fields back.
-func (p *player) coincided(other record.Ref, prior change) bool {
-	equal := slices.ContainsFunc(p.h.steps, func(one step) bool { return one.do == "both" && one.what == "equal" })
-	return equal && slices.ContainsFunc(p.trace.doubts[other], func(one doubt) bool { return one.from > prior.seq })
+// coincided: a write that carried the edit over was in doubt, and users had just
+// made the same edit of another field on both sides. The record then looks as if
+// the write had arrived and somebody had put one of its fields back.
+func (p *player) coincided(ref, other record.Ref, prior change) bool {
+	if !slices.ContainsFunc(p.trace.doubts[other], func(one doubt) bool { return one.from > prior.seq && (one.to == 0 || one.to > one.from+1) }) {
+		return false
+	}
+	for _, field := range p.stream.Mapping.Fields() {
+		for _, mine := range p.timeline(ref, field.Name()) {
+			if mine.user && slices.ContainsFunc(p.timeline(other, field.Name()), func(one change) bool {
+				return one.user && one.canon == mine.canon && max(one.seq-mine.seq, mine.seq-one.seq) == 1
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // typed reports whether any user typed a value into a field.
