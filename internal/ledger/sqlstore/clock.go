@@ -142,15 +142,15 @@ func (t *txn) mendIntents() error {
 	var ahead []named
 	err := t.rows("SELECT tenant_id, connection_id, id, body FROM intents WHERE opened_at > $1"+t.s.dialect.forUpdate,
 		[]any{t.now + setBackBy.Microseconds()}, func(scan func(...any) error) error {
-		var one named
-		var body []byte
-		if err := scan(&one.key.Tenant, &one.key.Connection, &one.intent.ID, &body); err != nil {
+			var one named
+			var body []byte
+			if err := scan(&one.key.Tenant, &one.key.Connection, &one.intent.ID, &body); err != nil {
+				return err
+			}
+			err := t.s.box.openJSON(body, place("intents", one.key.Tenant, one.intent.ID), &one.intent)
+			ahead = append(ahead, one)
 			return err
-		}
-		err := t.s.box.openJSON(body, place("intents", one.key.Tenant, one.intent.ID), &one.intent)
-		ahead = append(ahead, one)
-		return err
-	})
+		})
 	if err != nil {
 		return err
 	}
