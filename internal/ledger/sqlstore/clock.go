@@ -126,7 +126,50 @@ func (t *txn) mendTimes() error {
 			return err
 		}
 	}
+	if err := t.mendIntents(); err != nil {
+		return err
+	}
 	return t.mendSides()
+}
+
+// mendIntents lets writes that were sent in a time to come have been sent now: how
+// long they may still take effect is counted from there.
+func (t *txn) mendIntents() error {
+	type named struct {
+		key    ledger.Key
+		intent ledger.Intent
+	}
+	var ahead []named
+	err := t.rows("SELECT tenant_id, connection_id, id, body FROM intents WHERE opened_at > $1"+t.s.dialect.forUpdate,
+		[]any{t.now + setBackBy.Microseconds()}, func(scan func(...any) error) error {
+			var one named
+			var body []byte
+			if err := scan(&one.key.Tenant, &one.key.Connection, &one.intent.ID, &body); err != nil {
+				return err
+			}
+			err := t.s.box.openJSON(body, place("intents", one.key.Tenant, one.intent.ID), &one.intent)
+			ahead = append(ahead, one)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	now := timeOf(t.now)
+	for _, one := range ahead {
+		one.intent.OpenedAt = now
+		if one.intent.SentAt.After(now) {
+			one.intent.SentAt = now
+		}
+		body, err := t.s.box.sealJSON(one.intent, place("intents", one.key.Tenant, one.intent.ID))
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec("UPDATE intents SET opened_at = $1, body = $2 WHERE tenant_id = $3 AND connection_id = $4 AND id = $5",
+			t.now, body, one.key.Tenant, one.key.Connection, one.intent.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mendSides ends the pauses of sides that were last heard of in a time to come.
