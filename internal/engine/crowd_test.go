@@ -50,8 +50,9 @@ func TestATenantDoesNotStarveAnother(t *testing.T) {
 	system := stuck{asked: make(chan struct{}, due), answer: make(chan struct{})}
 	b.zReopen(func(in *engine.Installed) {
 		if in.Key == busy.Key {
-			system.Connector = in.Left
-			in.Left = system
+			one := system
+			one.Connector = in.Left
+			in.Left = one
 		}
 	})
 	changes := make([]ledger.Change, due)
