@@ -19,7 +19,7 @@ func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 func TestParseWebhookBatch(t *testing.T) {
 	body := []byte(`[
 		{"event_id":"e1","event":"contact.merged","object":"contact","id":"ct_1","merged_into":"ct_2","occurred_at":1},
-		{"event_id":"e2","event":"contact.updated","object":"contacts","id":"ct_3","version":17},
+		{"event_id":"e2","event":"contact.updated","object":"contacts","id":"ct_3","version":17,"actor":"app:accord"},
 		{"event_id":"e3","event":"appointment.created","id":"ap_1"},
 		{"event_id":"e4","event":"pipeline.moved","object":"pipeline","id":"p_1"},
 		{"event":"contact.created"},
