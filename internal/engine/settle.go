@@ -8,7 +8,6 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
-	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -84,127 +83,6 @@ func (p *pass) halfWritten(intent ledger.Intent, name string) bool {
 		left, right = right, left
 	}
 	return !equalAcross(field, left, right, p.refs.lookup)
-}
-
-// outcomeNow judges an update by the record as it is now. Between the write and
-// now users may have edited: a value other than the one sent is ours only if it
-// is a reduction of it and the version or the time leaves room for nobody else.
-// The value of before means that the write never happened, or that a user
-// restored it: see restored.
-func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
-	side := intent.Target.Side
-	result := confirmation{holds: ledger.Values{}, wrote: now.record}
-	last := p.lastWriter(intent, now.record)
-	proven, moved := p.happened(intent, now), intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent)
-	if last == byOurs && moved {
-		// The one write since the read changed what ours does not touch: it was a user's.
-		last = byOthers
-	}
-	var same []string
-	for name, sent := range intent.Sent {
-		field := p.stream.Mapping.Field(name)
-		if field == nil {
-			continue
-		}
-		got, before := now.values[name], intent.Before[name]
-		asBefore := record.Equal(field.Kind(), got, before)
-		switch {
-		case record.Equal(field.Kind(), sent, got):
-			result.holds[name] = got
-		case asBefore && untouched(intent, now.record):
-		case asBefore && moved && !proven:
-			// A user's edit of other fields explains the touch; what stands here may be
-			// the beginning of what we sent without having come from us.
-			same = append(same, name)
-		case ownLater(field, side, sent, got, asBefore, last):
-			result.holds[name] = got
-		case asBefore:
-			same = append(same, name)
-		default:
-			result.edited = append(result.edited, name)
-		}
-	}
-	if last == byOurs && !proven {
-		// Written once since, and nothing of it is ours: it was somebody else, and
-		// our write, bound to the version before, can never have been applied.
-		result.edited = nil
-	}
-	result.ownTime = last != byOthers && len(result.edited)+len(same) == 0
-	if last != byOurs && restored(intent, now, proven, len(result.edited) > 0) {
-		for _, name := range same {
-			// It stood there before a user put the old value back.
-			result.holds[name] = intent.Sent[name]
-		}
-	}
-	if arrived(intent, now, proven) {
-		for _, name := range result.edited {
-			// A user changed what our write had put there.
-			result.holds[name] = intent.Sent[name]
-		}
-	}
-	slices.Sort(result.edited)
-	return result
-}
-
-// happened reports whether a field of an update shows that it was made.
-func (p *pass) happened(intent ledger.Intent, now view) bool {
-	for name, sent := range intent.Sent {
-		field := p.stream.Mapping.Field(name)
-		if field != nil && record.Equal(field.Kind(), sent, now.values[name]) && !record.Equal(field.Kind(), intent.Before[name], now.values[name]) {
-			return true
-		}
-	}
-	return false
-}
-
-// arrived reports whether a write whose value was changed since did reach its
-// server: another field of it is there, or the version moved on by more than
-// the changes which can be seen.
-func arrived(intent ledger.Intent, now view, proven bool) bool {
-	from, ok := number(intent.IfMatch)
-	to, known := number(now.record.Version)
-	if proven || !ok || !known {
-		return proven
-	}
-	edits := int64(1)
-	if intent.ReadOthers != othersPrint(now.values, intent.Sent) {
-		edits++
-	}
-	return to-from > edits
-}
-
-// restored tells a user who put the old value back after our write from a write
-// that never happened, on a record that was touched since. If another field of
-// the write is there, the write happened. Else a change of another field
-// explains the touch, and the write is made again; without one, the old value
-// itself is what a user set.
-func restored(intent ledger.Intent, now view, proven, edited bool) bool {
-	if untouched(intent, now.record) {
-		return false
-	}
-	return proven || !edited && intent.ReadOthers == othersPrint(now.values, intent.Sent)
-}
-
-// ownLater reports whether a value found some time after our write is still
-// ours: a reduction of what was sent, on a field declared lossy, or under a
-// version or a time that leaves room for nobody else. A blank is a reduction
-// only where it is proven: clearing is an edit. So is the value of before.
-func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bool, last writer) bool {
-	if !reduced(sent, got) {
-		return false
-	}
-	if record.IsBlank(got) && last != byOurs {
-		return false
-	}
-	if _, list := sent.([]any); list {
-		// A shorter list is what people make by taking an element away.
-		return false
-	}
-	proven := field.Lossy(side) || last == byOurs
-	if asBefore || !proven {
-		return !record.IsBlank(got) && last != byOthers
-	}
-	return true
 }
 
 // settleCreate finds out what became of a create. It either returns the record

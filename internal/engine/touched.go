@@ -56,20 +56,36 @@ func (p *pass) inSendWindow(intent ledger.Intent, found record.Record) bool {
 	if intent.SentAt.IsZero() || found.UpdatedAt.IsZero() {
 		return false
 	}
-	side := intent.Target.Side
-	doubt := p.in.Connector(side).Capabilities().Granularity + skewDoubt
-	at := found.UpdatedAt.Add(-p.engine.sides.skew(p.key(), side))
+	doubt, at := p.timeDoubt(intent), p.ourTime(intent, found)
 	return !at.Before(intent.SentAt.Add(-doubt)) && !at.After(intent.SentAt.Add(p.engine.callTime()+doubt))
 }
 
-// untouched reports whether a record is provably as it was when the plan of a
-// write was made, so that the write was not applied.
-func untouched(intent ledger.Intent, found record.Record) bool {
-	if intent.IfMatch != "" {
-		return found.Version == intent.IfMatch
+// neverApplied reports whether a record proves that an update did not reach it: it
+// is as it was when the update was planned, or its last change is older than the
+// sending. Then what stands there was put there by a user, the values that we
+// meant to send included.
+func (p *pass) neverApplied(intent ledger.Intent, found record.Record) bool {
+	if intent.IfMatch != "" && found.Version == intent.IfMatch {
+		return true
 	}
 	// An intent of an older ledger does not say when its target was read.
-	return intent.ReadAt.IsZero() || found.UpdatedAt.Equal(intent.ReadAt)
+	if intent.IfMatch == "" && (intent.ReadAt.IsZero() || found.UpdatedAt.Equal(intent.ReadAt)) {
+		return true
+	}
+	if intent.SentAt.IsZero() || found.UpdatedAt.IsZero() {
+		return false
+	}
+	return p.ourTime(intent, found).Before(intent.SentAt.Add(-p.timeDoubt(intent)))
+}
+
+// ourTime is when a record was last changed, by our clock.
+func (p *pass) ourTime(intent ledger.Intent, found record.Record) time.Time {
+	return found.UpdatedAt.Add(-p.engine.sides.skew(p.key(), intent.Target.Side))
+}
+
+// timeDoubt is how far apart a server's times and ours can be told.
+func (p *pass) timeDoubt(intent ledger.Intent) time.Duration {
+	return p.in.Connector(intent.Target.Side).Capabilities().Granularity + skewDoubt
 }
 
 // lastWriterOfCreate is lastWriter for a record that our create made: one that was

@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// traces are what a record tells, some time after an update that nobody knows to
+// have arrived, of who wrote it since.
+type traces struct {
+	last writer
+	// moved: fields that the update does not touch have changed.
+	moved bool
+	// proven: a field holds what the update sends and did not before.
+	proven bool
+	// saves is how many times the record was saved since, where versions count.
+	saves   int64
+	counted bool
+	// alike are the fields that hold what was sent, whoever wrote it, or what the
+	// server made of it; same those that hold what they held before, edited the rest.
+	alike        ledger.Values
+	same, edited []string
+}
+
+// outcomeNow judges an update by the record as it is now. Between the write and
+// now users may have edited: a value other than the one sent is ours only if it
+// is a reduction of it and the version or the time leaves room for nobody else.
+// The value of before means that the write never happened, or that a user
+// put it back after it.
+func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
+	found := p.tracesOf(intent, now)
+	result := confirmation{holds: found.alike, edited: found.edited, wrote: now.record}
+	if p.neverApplied(intent, now.record) {
+		return result
+	}
+	if found.last == byOurs && !found.proven {
+		// Written once since, and nothing of it is ours: it was somebody else, and
+		// our write, bound to the version before, can never have been applied.
+		result.edited = nil
+	}
+	result.ownTime = found.last != byOthers && len(result.edited)+len(found.same) == 0
+	if found.last != byOurs && (found.proven || len(result.edited) == 0 && !found.moved) {
+		// What we sent stood there before a user put the old value back: another field
+		// of the write is there, or nothing else explains that the record was touched.
+		for _, name := range found.same {
+			result.holds[name] = intent.Sent[name]
+		}
+	}
+	if found.proven || found.counted && found.saves > max(found.changes(), 1) {
+		for _, name := range result.edited {
+			// A user changed what our write had put there.
+			result.holds[name] = intent.Sent[name]
+		}
+	}
+	return result
+}
+
+// changes is how many changes since the update can be seen that are not its own.
+func (t traces) changes() int64 {
+	changes := int64(len(t.same) + len(t.edited))
+	if t.moved {
+		changes++
+	}
+	return changes
+}
+
+// tracesOf compares a record with what an update of it sends.
+func (p *pass) tracesOf(intent ledger.Intent, now view) traces {
+	t := traces{last: p.lastWriter(intent, now.record), moved: othersMoved(intent, now), alike: ledger.Values{}}
+	t.saves, t.counted = savesSince(intent, now)
+	if t.last == byOurs && t.moved {
+		// The one write since the read changed what ours does not touch: it was a user's.
+		t.last = byOthers
+	}
+	var others []*mapping.Field
+	for name, sent := range intent.Sent {
+		field := p.stream.Mapping.Field(name)
+		switch {
+		case field == nil:
+		case record.Equal(field.Kind(), sent, now.values[name]):
+			t.alike[name] = now.values[name]
+			t.proven = t.proven || !record.Equal(field.Kind(), intent.Before[name], now.values[name])
+		default:
+			others = append(others, field)
+		}
+	}
+	if p.neverApplied(intent, now.record) {
+		return t
+	}
+	for _, field := range others {
+		t.sort(field, intent, now)
+	}
+	if t.counted && t.saves <= t.changes() {
+		// Users' saves explain all of it: what looks like ours is an edit that was
+		// made alike on both sides.
+		t.proven = false
+	}
+	slices.Sort(t.edited)
+	return t
+}
+
+// sort tells of a field that does not hold what was sent whether it is as before,
+// what the server made of our value, or edited.
+func (t *traces) sort(field *mapping.Field, intent ledger.Intent, now view) {
+	name := field.Name()
+	got := now.values[name]
+	asBefore := record.Equal(field.Kind(), got, intent.Before[name])
+	switch {
+	case asBefore && t.moved && !t.proven:
+		// A user's edit of other fields explains the touch; what stands here may be
+		// the beginning of what we sent without having come from us.
+		t.same = append(t.same, name)
+	case ownLater(field, intent.Target.Side, intent.Sent[name], got, asBefore, t.last):
+		t.alike[name] = got
+	case asBefore:
+		t.same = append(t.same, name)
+	default:
+		t.edited = append(t.edited, name)
+	}
+}
+
+// othersMoved reports whether fields that a write does not touch have changed
+// since its target was read. An intent of an older ledger does not tell.
+func othersMoved(intent ledger.Intent, now view) bool {
+	return intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent)
+}
+
+// savesSince is how many times a record was saved since an update was planned, where
+// its versions count.
+func savesSince(intent ledger.Intent, now view) (saves int64, counted bool) {
+	from, known := number(intent.IfMatch)
+	to, also := number(now.record.Version)
+	return to - from, known && also
+}
+
+// ownLater reports whether a value found some time after our write is still
+// ours: a reduction of what was sent, on a field declared lossy, or under a
+// version or a time that leaves room for nobody else. A blank is a reduction
+// only where it is proven: clearing is an edit. So is the value of before.
+func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bool, last writer) bool {
+	if !reduced(sent, got) {
+		return false
+	}
+	if record.IsBlank(got) && last != byOurs {
+		return false
+	}
+	if _, list := sent.([]any); list {
+		// A shorter list is what people make by taking an element away.
+		return false
+	}
+	proven := field.Lossy(side) || last == byOurs
+	if asBefore || !proven {
+		return !record.IsBlank(got) && last != byOthers
+	}
+	return true
+}
