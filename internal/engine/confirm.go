@@ -26,7 +26,7 @@ func (p *pass) settleBase(link *ledger.Link, intents map[record.Side]ledger.Inte
 			p.setBase(link, side.Other(), name, intent.From[name])
 		}
 		if result.ownTime {
-			p.markWrite(link, side, result.wrote)
+			p.markWrite(link, side, result.wrote.record)
 		}
 	}
 }
@@ -70,7 +70,9 @@ func (p *pass) closeConfirmed(commit *ledger.Commit, intents map[record.Side]led
 		intent := intents[side]
 		commit.CloseIntents = append(commit.CloseIntents, intent.ID)
 		commit.History = append(commit.History, p.historyOf(intent, result)...)
-		p.sawAnswer(result.wrote)
+		if result.wrote.values != nil {
+			p.saw(result.wrote)
+		}
 	}
 }
 
@@ -80,21 +82,21 @@ func (p *pass) knowsAfter(link *ledger.Link, now pair, confirmed map[record.Side
 	for _, side := range record.Sides() {
 		found := now.of(side)
 		if result, ok := confirmed[side]; ok {
-			answer, err := p.stream.look(side, result.wrote, p.refs.lookup)
-			if err != nil {
-				answer = view{record: record.Record{Ref: link.Ref(side)}}
-			}
-			found = answer
+			found = result.wrote
 		}
 		p.knows(link, found)
 	}
 }
 
-// sawAnswer remembers the record as our own write left it.
-func (p *pass) sawAnswer(answer record.Record) {
-	if v, err := p.stream.look(answer.Ref.Side, answer, p.refs.lookup); err == nil {
-		p.saw(v)
+// answered reads the mapped fields of a write's answer. One that cannot be read
+// tells of no version at which the record holds the base.
+func (p *pass) answered(answer record.Record) view {
+	v, err := p.stream.look(answer.Ref.Side, answer, p.refs.lookup)
+	if err != nil {
+		answer.Version = ""
+		return view{record: answer}
 	}
+	return v
 }
 
 // historyOf tells what a confirmed write replaced; a create replaced nothing and
@@ -131,8 +133,8 @@ func (p *pass) historyEntry(intent ledger.Intent, result confirmation, name stri
 	}
 	return ledger.HistoryEntry{
 		ID: p.engine.options.NewID(), At: p.engine.options.Now(), Stream: intent.Stream, LinkID: intent.LinkID,
-		Ref: result.wrote.Ref, Field: name, Op: intent.Op, Old: before, New: after, Cause: cause,
-		RunID: p.work.RunID, WorkflowID: p.workflowID, RequestID: result.wrote.RequestID, IntentID: intent.ID,
+		Ref: result.wrote.record.Ref, Field: name, Op: intent.Op, Old: before, New: after, Cause: cause,
+		RunID: p.work.RunID, WorkflowID: p.workflowID, RequestID: result.wrote.record.RequestID, IntentID: intent.ID,
 	}
 }
 

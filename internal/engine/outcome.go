@@ -32,7 +32,7 @@ type traces struct {
 // put it back after it.
 func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	found := p.tracesOf(intent, now)
-	result := confirmation{holds: found.alike, edited: found.edited, wrote: now.record}
+	result := confirmation{holds: found.alike, edited: found.edited, wrote: now}
 	if p.neverApplied(intent, now.record) {
 		return result
 	}

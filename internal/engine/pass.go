@@ -197,7 +197,7 @@ func putSeen(rows []ledger.Seen, row ledger.Seen) []ledger.Seen {
 func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 	commit.Lease = p.lease
 	for i := range commit.PutLinks {
-		commit.PutLinks[i].Base.Version = p.in.Version
+		p.refit(&commit.PutLinks[i])
 	}
 	commit.RunID = p.work.RunID
 	commit.PutSeen = append(commit.PutSeen, p.seen...)

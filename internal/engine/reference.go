@@ -46,20 +46,6 @@ func appeared(field *mapping.Field, side record.Side, base, other any, refs mapp
 	return field.Writable(to) && !field.Lossy(to) && !dangling(field, side, base, refs)
 }
 
-// restUnset gives a base to the references that a create left unset because they
-// have no counterpart: they are filled in when they get one, and until then an
-// edit of the new record is an edit like any other.
-func (p *pass) restUnset(link *ledger.Link, create ledger.Intent, made view) {
-	for _, field := range p.stream.Mapping.Fields() {
-		name := field.Name()
-		_, sent := create.Sent[name]
-		if field.Kind().Name == record.KindRef && !sent && !record.IsBlank(create.From[name]) && record.IsBlank(made.values[name]) {
-			p.setBase(link, made.record.Ref.Side, name, made.values[name])
-			p.setBase(link, create.Source.Side, name, create.From[name])
-		}
-	}
-}
-
 // prepare translates what the references of a listed page point to, one question
 // for each stream and side instead of one for each id.
 func (r *resolver) prepare(stream Stream, side record.Side, records []record.Record, states map[string]ledger.State) error {

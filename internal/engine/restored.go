@@ -193,11 +193,6 @@ func restoredRefusal(source view, why string) error {
 // markedOrigin is the record that the marker of another one names.
 func (p *pass) markedOrigin(source view) (record.Ref, bool) {
 	ref := source.record.Ref
-	path := p.stream.Spec.Marker.Of(ref.Side)
-	if path == "" {
-		return record.Ref{}, false
-	}
-	value, _ := source.record.Fields.Get(path)
-	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
-	return record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}, id != "" && len(id) <= maxID
+	id, ok := markedID(source.record, p.stream.Spec.Marker.Of(ref.Side))
+	return record.Ref{Side: ref.Side.Other(), Object: p.stream.object(ref.Side.Other()), ID: id}, ok
 }

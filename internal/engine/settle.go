@@ -64,7 +64,7 @@ func (p *pass) untold(sides ...record.Side) []ledger.HistoryEntry {
 			continue
 		}
 		entries = append(entries, p.historyOf(intent, confirmation{
-			edited: slices.Collect(maps.Keys(intent.Sent)), wrote: record.Record{Ref: intent.Target},
+			edited: slices.Collect(maps.Keys(intent.Sent)), wrote: view{record: record.Record{Ref: intent.Target}},
 		})...)
 	}
 	return entries
@@ -138,13 +138,6 @@ func (p *pass) ownFruits(ctx context.Context, matches []record.Record, path stri
 		}
 	}
 	return own, nil
-}
-
-// carries reports whether a record's marker field holds id.
-func carries(found record.Record, path, id string) bool {
-	value, _ := found.Fields.Get(path)
-	text, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
-	return text == id
 }
 
 // keyed reports whether the same POST can be sent again because the server

@@ -39,7 +39,7 @@ func (p *pass) nothingNew(link ledger.Link) bool {
 		return false
 	}
 	if shown.Fields == nil {
-		return shown.Version != "" && link.Base.Mapping == p.in.Version && shown.Version == link.Version(side)
+		return shown.Version != "" && link.Base.Version == p.in.Version && shown.Version == link.Version(side)
 	}
 	base := link.Base.Of(side)
 	for _, field := range p.stream.Mapping.Fields() {
@@ -61,7 +61,7 @@ func (p *pass) nothingNew(link ledger.Link) bool {
 func (p *pass) overToVersioned(ctx context.Context, link ledger.Link) (done bool, err error) {
 	side := p.work.Ref.Side.Other()
 	version := link.Version(side)
-	if p.readBothSides || p.work.Claims > 1 || version == "" || link.Base.Mapping != p.in.Version ||
+	if p.readBothSides || p.work.Claims > 1 || version == "" || link.Base.Version != p.in.Version ||
 		!p.in.Connector(side).Capabilities().Versions || !p.quiet(link) {
 		return false, nil
 	}
@@ -117,12 +117,18 @@ func (p *pass) plain(made plan, side record.Side) bool {
 	return true
 }
 
+// refit puts a link under the present version of the integration. At the servers'
+// versions that it knew, the sides held what was mapped before.
+func (p *pass) refit(link *ledger.Link) {
+	if link.Base.Version != p.in.Version {
+		link.Base.Version, link.LeftVersion, link.RightVersion = p.in.Version, "", ""
+	}
+}
+
 // knows remembers the version of a record that was just read or written, if it
 // holds exactly the base in every mapped field, and forgets it otherwise.
 func (p *pass) knows(link *ledger.Link, found view) {
-	if link.Base.Mapping != p.in.Version {
-		link.Base.Mapping, link.LeftVersion, link.RightVersion = p.in.Version, "", ""
-	}
+	p.refit(link)
 	side, version := found.record.Ref.Side, found.record.Version
 	if found.record.Ref != link.Ref(side) || !p.in.Connector(side).Capabilities().Versions {
 		version = ""

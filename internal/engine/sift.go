@@ -61,16 +61,27 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 
 // markerRows remembers the id that a record carries of its counterpart.
 func markerRows(stream Stream, side record.Side, found record.Record) []ledger.Seen {
-	path := stream.Spec.Marker.Of(side)
-	if path == "" {
-		return nil
-	}
-	value, _ := found.Fields.Get(path)
-	id, _ := record.Canon(record.Kind{Name: record.KindRef}, value).(string)
-	if id == "" || len(id) > maxID {
+	id, ok := markedID(found, stream.Spec.Marker.Of(side))
+	if !ok {
 		return nil
 	}
 	return []ledger.Seen{{Stream: markerStream(stream.Spec.Name), Ref: found.Ref, MatchHash: record.Hash("marker", id), InScope: true}}
+}
+
+// markedID is the id of its counterpart that a record carries at path, if it does.
+func markedID(found record.Record, path string) (id string, ok bool) {
+	if path == "" {
+		return "", false
+	}
+	value, _ := found.Fields.Get(path)
+	id, _ = record.Canon(record.Kind{Name: record.KindRef}, value).(string)
+	return id, id != "" && len(id) <= maxID
+}
+
+// carries reports whether a record's marker at path holds id.
+func carries(found record.Record, path, id string) bool {
+	marked, ok := markedID(found, path)
+	return ok && marked == id
 }
 
 // needsLook reports whether a listed row asks for a reconcile.

@@ -42,7 +42,8 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if counterpart == nil && p.stream.writes(found.record.Ref.Side.Other()) && !p.stream.matchOnly() {
+	creates := p.stream.writes(found.record.Ref.Side.Other()) && !p.stream.matchOnly()
+	if counterpart == nil && creates {
 		counterpart, err = p.lostCounterpart(ctx, found)
 		if err != nil {
 			return err
@@ -56,7 +57,7 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if counterpart != nil {
 		return p.firstLink(ctx, found, *counterpart)
 	}
-	if !p.stream.writes(found.record.Ref.Side.Other()) || p.stream.matchOnly() {
+	if !creates {
 		return p.finish(ctx, ledger.Commit{})
 	}
 	if err := p.dependenciesKnown(ctx, ledger.Base{}, found); err != nil {
@@ -230,7 +231,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	link := p.newLink(intent.Source, answer.Ref)
 	link.Base.Unread = answer.Ref.Side
 	link.Base = copyBase(link.Base)
-	result := confirmation{holds: ledger.Values{}, wrote: answer}
+	result := confirmation{holds: ledger.Values{}, wrote: made}
 	last := p.lastWriterOfCreate(intent, answer)
 	corrections := p.corrections(intent.Source)
 	for name, sent := range intent.Sent {
@@ -250,7 +251,6 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		p.setBase(&link, answer.Ref.Side, name, target)
 		p.setBase(&link, intent.Source.Side, name, intent.From[name])
 	}
-	p.restUnset(&link, intent, made)
 	if direct || last != byOthers {
 		p.markWrite(&link, answer.Ref.Side, answer)
 	}
@@ -280,8 +280,10 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 }
 
 // agreeUnsent gives the fields that were not sent a base where the new record and
-// its source agree in them already: blank on both sides, as a rule. A reference
-// that waits for a counterpart gets one too.
+// its source agree in them already: blank on both sides, as a rule. So do
+// references that were left unset because they have no counterpart: they are
+// filled in when they get one, and until then an edit of the new record is an edit
+// like any other.
 func (p *pass) agreeUnsent(link *ledger.Link, made view, intent ledger.Intent) {
 	for _, field := range p.stream.Mapping.Fields() {
 		name := field.Name()
@@ -293,8 +295,8 @@ func (p *pass) agreeUnsent(link *ledger.Link, made view, intent ledger.Intent) {
 		if made.record.Ref.Side == record.Left {
 			left, right = to, from
 		}
-		waits := record.IsBlank(to) && dangling(field, intent.Source.Side, from, p.refs.lookup)
-		if waits || equalAcross(field, left, right, p.refs.lookup) {
+		unset := field.Kind().Name == record.KindRef && !record.IsBlank(from) && record.IsBlank(to)
+		if unset || equalAcross(field, left, right, p.refs.lookup) {
 			p.setBase(link, record.Left, name, left)
 			p.setBase(link, record.Right, name, right)
 		}

@@ -247,7 +247,8 @@ type confirmation struct {
 	edited []string
 	// ignored are fields that the server silently left as they were.
 	ignored ledger.Values
-	wrote   record.Record
+	// wrote is the record as it was answered; without values if they cannot be read.
+	wrote view
 	// ownTime: the record's version and time are those of our write.
 	ownTime bool
 }
@@ -256,7 +257,7 @@ type confirmation struct {
 func (p *pass) confirm(intent ledger.Intent, answer record.Record, direct bool) confirmation {
 	side := intent.Target.Side
 	last := p.lastWriter(intent, answer)
-	result := confirmation{holds: ledger.Values{}, ignored: ledger.Values{}, wrote: answer, ownTime: direct || last != byOthers}
+	result := confirmation{holds: ledger.Values{}, ignored: ledger.Values{}, wrote: p.answered(answer), ownTime: direct || last != byOthers}
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {

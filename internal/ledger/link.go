@@ -27,12 +27,11 @@ type Base struct {
 	Epoch    string `json:"epoch,omitempty"`
 	Doubtful bool   `json:"doubtful,omitempty"`
 	// Version is the connection's version under which the base was stored: fields
-	// that are read from elsewhere since have no common past. 0: not known.
+	// that are read from elsewhere since have no common past, and the versions of
+	// the link tell nothing of what is mapped since. 0: not known.
 	Version int `json:"version,omitempty"`
 	// GuardTaken: the delete of this pair was counted by the guard already.
 	GuardTaken bool `json:"guard_taken,omitempty"`
-	// Mapping is the version of the integration that the link's versions belong to.
-	Mapping int `json:"mapping,omitempty"`
 }
 
 // Of returns the values of one side.
