@@ -3,7 +3,9 @@ package engine_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -163,6 +165,22 @@ func TestHistory(t *testing.T) {
 	result := play(h, t.TempDir(), nil)
 	t.Log(report(1, result), time.Since(began))
 	require.Empty(t, result.failure)
+}
+
+// TestKnownHistories plays those that have failed once (testdata/histories).
+func TestKnownHistories(t *testing.T) {
+	files, err := filepath.Glob("testdata/histories/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			h, err := parseHistory(string(text))
+			require.NoError(t, err)
+			require.Empty(t, play(h, t.TempDir(), nil).failure)
+		})
+	}
 }
 
 // shorten takes away what a failure does not need: steps in halves, then one by

@@ -191,9 +191,8 @@ func (p *pass) noTwin(ctx context.Context, source, other view) error {
 }
 
 // taken says why a linked candidate cannot be had: it looks at the record that
-// holds it. If that one is gone, or has
-// another key by now, the candidate will be free or deleted soon: come back,
-// unless a person has to say what becomes of it.
+// holds it. If that one is gone, or has another key by now, the candidate will be
+// free or deleted soon: come back, unless a person has to say what becomes of it.
 func (p *pass) taken(ctx context.Context, source view, other view, state ledger.State) error {
 	holder := state.Link.Ref(source.record.Ref.Side)
 	found, ok, err := p.get(ctx, holder)
