@@ -1,5 +1,5 @@
-// Package acme speaks the Acme CRM API 2: contacts, companies, deals and
-// appointments both ways, users to read.
+// Package acme speaks the Acme CRM API 2: contacts, companies, deals,
+// appointments, calls and e-mails both ways, users to read.
 package acme
 
 import (
@@ -45,7 +45,7 @@ func (Driver) Defaults() connector.Capabilities {
 	}
 }
 
-// Objects lists contacts, companies, deals, appointments and users.
+// Objects lists contacts, companies, deals, appointments, calls, emails and users.
 func (Driver) Objects() []connector.Object { return objects() }
 
 // Open makes a connector. cfg.BaseURL ends with /api/2; token_url defaults to
@@ -143,7 +143,7 @@ func (c *client) object(name string) (connector.Object, error) {
 	if found, ok := objectOf(name); ok {
 		return found, nil
 	}
-	return connector.Object{}, fault.New(fault.Usage, "%s has no collection %q; it has contacts, companies, deals, appointments and users", title, name)
+	return connector.Object{}, fault.New(fault.Usage, "%s has no collection %q; it has contacts, companies, deals, appointments, calls, emails and users", title, name)
 }
 
 func get(path string, query url.Values, subject string) transport.Call {

@@ -2,14 +2,17 @@ package acme
 
 import "github.com/accord-sync/accord/internal/connector"
 
-// objects is the table of collections. A new one is one more row.
+// objects is the table of collections. A new one is one more row. Searchable is
+// what the vendor's page promises; anything else is found by reading.
 func objects() []connector.Object {
 	return []connector.Object{
 		{Name: "contacts", Singular: "contact", Creatable: true, UpdatedAt: true, Searchable: []string{"email", "external_ref", "phone"}},
-		{Name: "companies", Singular: "company", Creatable: true, UpdatedAt: true},
-		{Name: "deals", Singular: "deal", Creatable: true, UpdatedAt: true},
-		{Name: "appointments", Singular: "appointment", Creatable: true, UpdatedAt: true},
-		{Name: "users", Singular: "user", UpdatedAt: true},
+		{Name: "companies", Singular: "company", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref", "phone"}},
+		{Name: "deals", Singular: "deal", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
+		{Name: "appointments", Singular: "appointment", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
+		{Name: "calls", Singular: "call", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
+		{Name: "emails", Singular: "email", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
+		{Name: "users", Singular: "user", UpdatedAt: true, Searchable: []string{"email"}},
 	}
 }
 

@@ -71,12 +71,12 @@ func limits(t *testing.T, h Harness) {
 		b := h.bench(t)
 		id := b.one(t)
 		if len(b.Capabilities.Unique) > 0 {
-			_, err := b.conn.Create(ctx, b.Object, map[string]any{b.Key: value(t, b.server.Fields(t, id), b.Key)}, connector.WriteOptions{})
+			_, err := b.conn.Create(ctx, b.Object, b.born(map[string]any{b.Key: value(t, b.server.Fields(t, id), b.Key)}), connector.WriteOptions{})
 			require.Equal(t, fault.Duplicate, fault.CodeOf(err))
 			require.Equal(t, id, fault.As(err).ExistingID)
 		}
 		b.front.On("POST", b.ListPath, 1, Answer(409, ""))
-		_, err := b.conn.Create(ctx, b.Object, map[string]any{b.Key: "secret.person@example.com"}, connector.WriteOptions{})
+		_, err := b.conn.Create(ctx, b.Object, b.born(map[string]any{b.Key: "secret.person@example.com"}), connector.WriteOptions{})
 		require.Equal(t, fault.Duplicate, fault.CodeOf(err))
 		require.Empty(t, fault.As(err).ExistingID)
 		discreet(t, err, "secret.person")
@@ -199,7 +199,7 @@ func credentials(t *testing.T, h Harness) {
 
 func uncertain(t *testing.T, h Harness) {
 	ctx := context.Background()
-	fields := map[string]any{h.Key: "maybe@example.com", h.Text: "Maybe"}
+	fields := h.born(map[string]any{h.Key: "maybe@example.com", h.Text: "Maybe"})
 	for _, row := range []struct {
 		name  string
 		spoil Spoil

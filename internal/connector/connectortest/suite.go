@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -32,6 +33,8 @@ type Harness struct {
 	Inner, InnerOther string
 	// Marker is the path of our marker.
 	Marker string
+	// Needs is what a new record must have besides, by dotted path; nil: nothing.
+	Needs map[string]any
 	// APIPath, TokenPath and HookPath are parts of the server's URLs: "/v1",
 	// "/oauth/token", "/webhooks" (empty: a system without webhooks). ListPath is
 	// the collection's, "/leads".
@@ -172,6 +175,17 @@ func (b *bench) get(t *testing.T, id string) record.Record {
 	got, err := b.conn.Get(context.Background(), b.Object, id)
 	require.NoError(t, err)
 	return got
+}
+
+// born is a new record's fields: the given ones and what the server needs.
+func (h Harness) born(fields map[string]any) map[string]any {
+	whole := maps.Clone(fields)
+	for path, value := range h.Needs {
+		if _, given := whole[path]; !given {
+			whole[path] = value
+		}
+	}
+	return whole
 }
 
 func (b *bench) one(t *testing.T) string {

@@ -17,8 +17,8 @@ func writing(t *testing.T, h Harness) {
 	ctx := context.Background()
 	t.Run("create nests paths and answers the whole record", func(t *testing.T) {
 		b := h.bench(t)
-		made, err := b.conn.Create(ctx, b.Object, map[string]any{
-			b.Key: "new@example.com", b.Text: "Ana <& Lima>", b.Inner: "in", b.Marker: "m-1", b.Other: nil}, connector.WriteOptions{})
+		made, err := b.conn.Create(ctx, b.Object, b.born(map[string]any{
+			b.Key: "new@example.com", b.Text: "Ana <& Lima>", b.Inner: "in", b.Marker: "m-1", b.Other: nil}), connector.WriteOptions{})
 		require.NoError(t, err)
 		read := b.get(t, made.Ref.ID)
 		// Only the answer of a write carries the id of its call.
@@ -91,7 +91,7 @@ func guarding(t *testing.T, h Harness) {
 		if !b.Capabilities.IdempotencyKey {
 			t.Skip("this server has no idempotency keys")
 		}
-		fields := map[string]any{b.Key: "once@example.com", b.Text: "Ana"}
+		fields := b.born(map[string]any{b.Key: "once@example.com", b.Text: "Ana"})
 		first, err := b.conn.Create(ctx, b.Object, fields, connector.WriteOptions{IdempotencyKey: "intent-1"})
 		require.NoError(t, err)
 		second, err := b.conn.Create(ctx, b.Object, fields, connector.WriteOptions{IdempotencyKey: "intent-1"})

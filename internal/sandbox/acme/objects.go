@@ -246,11 +246,14 @@ func (s *Server) seen(text string) int64 {
 // refused says why a write was not done.
 func (s *Server) refused(err error) front.Response {
 	var dup *world.DuplicateError
+	var wrong *world.InvalidError
 	switch {
 	case errors.Is(err, world.ErrNotFound):
 		return notFound()
 	case errors.Is(err, world.ErrStale):
 		return failure(http.StatusPreconditionFailed, "precondition", "stale", "the record has a newer version")
+	case errors.As(err, &wrong):
+		return invalid(wrong.Problems)
 	case errors.As(err, &dup):
 		body := map[string]any{"type": "conflict", "code": "duplicate", "message": "another record has the same " + dup.Field}
 		if s.World.Switches().ExistingID {

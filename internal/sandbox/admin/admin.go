@@ -112,6 +112,7 @@ func answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, 
 	status := http.StatusOK
 	var p *problem
 	var dup *world.DuplicateError
+	var wrong *world.InvalidError
 	switch {
 	case err == nil:
 	case errors.As(err, &p):
@@ -120,6 +121,8 @@ func answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (any, 
 		status = http.StatusNotFound
 	case errors.As(err, &dup):
 		status = http.StatusConflict
+	case errors.As(err, &wrong):
+		status = http.StatusUnprocessableEntity
 	default:
 		status = http.StatusInternalServerError
 	}

@@ -243,11 +243,14 @@ func (s *Server) wrote(r *front.Request, rec *world.Record, op string, effect bo
 // refused says why a write was not done.
 func (s *Server) refused(err error) front.Response {
 	var dup *world.DuplicateError
+	var wrong *world.InvalidError
 	switch {
 	case errors.Is(err, world.ErrNotFound):
 		return s.fail(http.StatusNotFound, "not found")
 	case errors.Is(err, world.ErrStale):
 		return s.fail(http.StatusPreconditionFailed, "the record has changed")
+	case errors.As(err, &wrong):
+		return s.invalid(wrong.Problems)
 	case errors.As(err, &dup):
 		body := map[string]any{"code": "DUPLICATE", "message": "a record with this " + dup.Field + " exists"}
 		if s.World.Switches().ExistingID {

@@ -43,6 +43,8 @@ type Field struct {
 	Ref string
 	// Default is set on creation when the field is not given.
 	Default any
+	// Valid says what is wrong with a value of the right type, "" when nothing is; nil: any will do.
+	Valid func(v any) string
 }
 
 // Limit is the most characters of a text field, 0 for fields that are no text.
@@ -68,7 +70,9 @@ type Schema struct {
 	Words []string
 	// ReadOnly objects take no writes through the API.
 	ReadOnly bool
-	byName   map[string]*Field
+	// Whole says what is wrong with the fields of a record taken together; nil: nothing ever is.
+	Whole  func(fields map[string]any) []Problem
+	byName map[string]*Field
 }
 
 // Field gives a field by name, nil when there is none.
@@ -97,7 +101,11 @@ func (w *World) Check(s *Schema, given map[string]any, creating, strict bool) []
 			out = append(out, Problem{name, "is not a field"})
 			continue
 		}
-		if msg := w.checkField(f, v); msg != "" {
+		msg := w.checkField(f, v)
+		if msg == "" && v != nil && f.Valid != nil {
+			msg = f.Valid(v)
+		}
+		if msg != "" {
 			out = append(out, Problem{name, msg})
 			continue
 		}

@@ -31,6 +31,28 @@ func (e *DuplicateError) Error() string {
 	return fmt.Sprintf("another record (%s) has the same %s", e.ExistingID, e.Field)
 }
 
+// InvalidError says that the fields of a record do not go together.
+type InvalidError struct{ Problems []Problem }
+
+// Error names the fields, not the values.
+func (e *InvalidError) Error() string {
+	texts := make([]string, 0, len(e.Problems))
+	for _, p := range e.Problems {
+		texts = append(texts, p.Field+" "+p.Message)
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (s *Schema) checkWhole(fields map[string]any) error {
+	if s.Whole == nil {
+		return nil
+	}
+	if problems := s.Whole(fields); len(problems) > 0 {
+		return &InvalidError{Problems: problems}
+	}
+	return nil
+}
+
 // Table holds the records of one object. Safe for concurrent use.
 type Table struct {
 	Schema *Schema
@@ -142,7 +164,7 @@ func (t *Table) Versions(since int64) []wire.Version {
 	return slices.Clone(t.kept[min(max(since, 0), int64(len(t.kept))):])
 }
 
-// Create adds a record. With an id given, the id must be free. Errors: *DuplicateError.
+// Create adds a record. With an id given, the id must be free. Errors: *DuplicateError, *InvalidError.
 func (t *Table) Create(id, actor string, fields map[string]any) (*Record, error) {
 	return t.create(id, actor, fields, false)
 }
@@ -159,6 +181,9 @@ func (t *Table) create(id, actor string, fields map[string]any, silent bool) (*R
 	now := t.w.Stamp()
 	r := &Record{Object: t.Schema.Name, ID: id, Version: 1, CreatedAt: now, UpdatedAt: now,
 		CreatedBy: actor, UpdatedBy: actor, Fields: t.w.altered(t.Schema.Name, nil, t.withDefaults(fields))}
+	if err := t.Schema.checkWhole(r.Fields); err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all[id] != nil {
@@ -240,7 +265,7 @@ type Patch func(cur *Record) map[string]any
 // Update edits a live record. seen is the version that the caller saw, 0 for
 // any. The bool says whether anything changed; an edit without a change leaves
 // the record as it is unless the switch NoopBumps is on.
-// Errors: ErrNotFound, ErrStale, *DuplicateError.
+// Errors: ErrNotFound, ErrStale, *DuplicateError, *InvalidError.
 func (t *Table) Update(id, actor string, seen int64, patch Patch) (*Record, bool, error) {
 	now := t.w.Stamp()
 	t.mu.Lock()
@@ -260,6 +285,9 @@ func (t *Table) Update(id, actor string, seen int64, patch Patch) (*Record, bool
 	}
 	next.Version++
 	next.UpdatedAt, next.UpdatedBy = now, actor
+	if err := t.Schema.checkWhole(next.Fields); err != nil {
+		return cur, false, err
+	}
 	if err := t.checkUnique(&next, false); err != nil {
 		return cur, false, err
 	}
