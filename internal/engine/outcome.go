@@ -12,7 +12,7 @@ import (
 // have arrived, of who wrote it since.
 type traces struct {
 	last writer
-	// moved: fields that the update does not touch have changed.
+	// moved: something that the update does not touch has changed.
 	moved bool
 	// proven: a field holds what the update sends and did not before.
 	proven bool
@@ -69,7 +69,7 @@ func (t traces) changes() int64 {
 
 // tracesOf compares a record with what an update of it sends.
 func (p *pass) tracesOf(intent ledger.Intent, now view) traces {
-	t := traces{last: p.lastWriter(intent, now.record), moved: othersMoved(intent, now), alike: ledger.Values{}}
+	t := traces{last: p.lastWriter(intent, now.record), moved: p.othersMoved(intent, now), alike: ledger.Values{}}
 	t.saves, t.counted = savesSince(intent, now)
 	if t.last == byOurs && t.moved {
 		// The one write since the read changed what ours does not touch: it was a user's.
@@ -109,23 +109,22 @@ func (t *traces) sort(field *mapping.Field, intent ledger.Intent, now view) {
 	got := now.values[name]
 	asBefore := record.Equal(field.Kind(), got, intent.Before[name])
 	switch {
-	case asBefore && t.moved && !t.proven:
-		// A user's edit of other fields explains the touch; what stands here may be
-		// the beginning of what we sent without having come from us.
-		t.same = append(t.same, name)
-	case ownLater(field, intent.Target.Side, intent.Sent[name], got, asBefore, t.last):
-		t.alike[name] = got
 	case asBefore:
+		// It may be the beginning of what we sent without having come from us. Where
+		// it is what the server makes of it, sending it once more shows that.
 		t.same = append(t.same, name)
+	case ownLater(field, intent.Target.Side, intent.Sent[name], got, t.last):
+		t.alike[name] = got
 	default:
 		t.edited = append(t.edited, name)
 	}
 }
 
-// othersMoved reports whether fields that a write does not touch have changed
+// othersMoved reports whether anything that a write does not touch has changed
 // since its target was read. An intent of an older ledger does not tell.
-func othersMoved(intent ledger.Intent, now view) bool {
-	return intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent)
+func (p *pass) othersMoved(intent ledger.Intent, now view) bool {
+	return intent.ReadOthers != "" && intent.ReadOthers != othersPrint(now.values, intent.Sent) ||
+		intent.ReadRest != "" && intent.ReadRest != p.stream.restPrint(intent.Target.Side, now.record, intent.Patch)
 }
 
 // savesSince is how many times a record was saved since an update was planned, where
@@ -139,8 +138,8 @@ func savesSince(intent ledger.Intent, now view) (saves int64, counted bool) {
 // ownLater reports whether a value found some time after our write is still
 // ours: a reduction of what was sent, on a field declared lossy, or under a
 // version or a time that leaves room for nobody else. A blank is a reduction
-// only where it is proven: clearing is an edit. So is the value of before.
-func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bool, last writer) bool {
+// only where it is proven: clearing is an edit.
+func ownLater(field *mapping.Field, side record.Side, sent, got any, last writer) bool {
 	if !reduced(sent, got) {
 		return false
 	}
@@ -151,8 +150,7 @@ func ownLater(field *mapping.Field, side record.Side, sent, got any, asBefore bo
 		// A shorter list is what people make by taking an element away.
 		return false
 	}
-	proven := field.Lossy(side) || last == byOurs
-	if asBefore || !proven {
+	if !field.Lossy(side) && last != byOurs {
 		return !record.IsBlank(got) && last != byOthers
 	}
 	return true

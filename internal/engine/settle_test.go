@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +20,18 @@ import (
 // lets its lease end.
 func (b *bench) xKillOn(step string) {
 	b.t.Helper()
+	b.xKillAt(step, func() {})
+}
+
+// xKillAt is xKillOn, with something that happens at that very moment.
+func (b *bench) xKillAt(step string, meanwhile func()) {
+	b.t.Helper()
 	hit := false
 	b.crash = func(at string) error {
-		hit = hit || at == step
+		if at == step && !hit {
+			hit = true
+			meanwhile()
+		}
 		if hit {
 			return engine.Killed()
 		}
@@ -233,22 +243,39 @@ func TestRestoringTheEarlierValueAfterALostAnswerIsAnEdit(t *testing.T) {
 // another field of its target meanwhile.
 func TestAWriteThatNeverHappenedIsMadeAgain(t *testing.T) {
 	scenes := map[string]func(b *bench, lead string){
-		"untouched":     func(*bench, string) {},
-		"another field": func(b *bench, lead string) { b.edit(record.Left, lead, map[string]any{"position": "CTO"}) },
+		"untouched":          func(*bench, string) {},
+		"another field":      func(b *bench, lead string) { b.edit(record.Left, lead, map[string]any{"position": "CTO"}) },
+		"a field not mapped": func(b *bench, lead string) { b.edit(record.Left, lead, map[string]any{"source": "fair"}) },
+		"a custom field more": func(b *bench, lead string) {
+			b.edit(record.Left, lead, map[string]any{"custom_fields": map[string]any{"colour": "red"}})
+		},
 	}
 	for name, meanwhile := range scenes {
-		t.Run(name, func(t *testing.T) {
-			b := start(t, setup{})
-			lead, contact := b.pair("ana@x.com")
-			b.edit(record.Right, contact, map[string]any{"company_name": "X"})
-			b.hint(record.Right, contact)
-			b.xKillOn("before update")
-			meanwhile(b, lead)
-			b.quiet()
-			require.Equal(t, "X", text(b.get(record.Left, lead), "company"))
-			require.Equal(t, "X", text(b.get(record.Right, contact), "company_name"))
-			require.Equal(t, text(b.get(record.Left, lead), "position"), text(b.get(record.Right, contact), "job_title"))
-		})
+		for _, sent := range []string{"X", "A longer"} {
+			for _, late := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, A becomes %s, late %t", name, sent, late), func(t *testing.T) {
+					b := start(t, setup{})
+					lead, contact := b.pair("ana@x.com")
+					b.edit(record.Left, lead, map[string]any{"company": "A"})
+					b.quiet()
+					b.clock.advance(10 * time.Second)
+					b.edit(record.Right, contact, map[string]any{"company_name": sent})
+					b.hint(record.Right, contact)
+					atOnce := func() { meanwhile(b, lead) }
+					if late {
+						atOnce = func() {}
+					}
+					b.xKillAt("before update", atOnce)
+					if late {
+						meanwhile(b, lead)
+					}
+					b.quiet()
+					require.Equal(t, sent, text(b.get(record.Left, lead), "company"))
+					require.Equal(t, sent, text(b.get(record.Right, contact), "company_name"))
+					require.Equal(t, text(b.get(record.Left, lead), "position"), text(b.get(record.Right, contact), "job_title"))
+				})
+			}
+		}
 	}
 }
 

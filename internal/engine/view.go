@@ -2,7 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
@@ -41,6 +46,45 @@ func (s Stream) look(side record.Side, found record.Record, refs mapping.Resolve
 	}
 	seen.print = record.Fingerprint(map[string]any(seen.values))
 	return seen, nil
+}
+
+// restPrint fingerprints what a record holds beside the mapped fields and the paths
+// of a patch, and beside its own version, actor and time, which each write moves.
+// Empty where the record was not read.
+func (s Stream) restPrint(side record.Side, found record.Record, patch map[string]any) string {
+	if len(found.Fields) == 0 {
+		return ""
+	}
+	known := slices.Collect(maps.Keys(patch))
+	for _, field := range s.Mapping.Fields() {
+		known = append(known, field.Paths(side)...)
+	}
+	return record.Fingerprint(rest(found, map[string]any(found.Fields), "", known))
+}
+
+func rest(found record.Record, node map[string]any, above string, known []string) map[string]any {
+	left := map[string]any{}
+	for key, value := range node {
+		path := above + key
+		if slices.Contains(known, path) || ownMark(found, value) {
+			continue
+		}
+		if inner, ok := value.(map[string]any); ok {
+			value = rest(found, inner, path+".", known)
+		}
+		left[key] = value
+	}
+	return left
+}
+
+// ownMark reports whether a value is the record's version, actor or a time of its
+// own. What is blank tells nothing.
+func ownMark(found record.Record, value any) bool {
+	text := fmt.Sprint(value)
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at.Equal(found.UpdatedAt) || at.Equal(found.CreatedAt)
+	}
+	return record.IsBlank(value) || text == found.UpdatedBy || text == strings.Trim(found.Version, `v"`)
 }
 
 // seenRow is what the ledger remembers of a view.

@@ -171,6 +171,7 @@ func (p *pass) intentsFor(link ledger.Link, now pair, made plan) map[record.Side
 			Sent: write.sent, Before: write.before, From: write.from, Patch: write.patch,
 			ReadVersion: now.of(side).record.Version, ReadAt: now.of(side).record.UpdatedAt,
 			ReadOthers: othersPrint(now.of(side).values, write.sent),
+			ReadRest:   p.stream.restPrint(side, now.of(side).record, write.patch),
 			IfMatch:    p.ifMatch(side, now.of(side).record),
 			Cause:      write.cause(), Causes: write.why, RunID: p.work.RunID, OpenedAt: opened, SentAt: opened,
 		}

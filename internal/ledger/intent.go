@@ -33,10 +33,12 @@ type Intent struct {
 	Patch map[string]any
 	// ReadVersion and ReadAt are the target's version and updated time as the
 	// plan saw them; ReadOthers fingerprints its mapped fields that are not
-	// written. They tell later whether, and by what, the record was touched.
+	// written, ReadRest what is not mapped (empty: not read). They tell later
+	// whether, and by what, the record was touched.
 	ReadVersion string
 	ReadAt      time.Time
 	ReadOthers  string
+	ReadRest    string
 	// IfMatch is the version the write demands; IdempotencyKey repeats with it.
 	IfMatch, IdempotencyKey string
 	// Cause is written to the history of this write; Causes holds those of
