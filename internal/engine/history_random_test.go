@@ -88,7 +88,7 @@ func drawStep(t *rapid.T) step {
 		one.n, one.what = rapid.IntRange(0, 40).Draw(t, "at"), oneOf(t, "work", "drain", "drain", "drain", "poll", "compare")
 	case "freeze", "meanwhile":
 		one.n, one.side = rapid.IntRange(0, 25).Draw(t, "at"), drawSide(t)
-		one.who, one.field = rapid.IntRange(1, 3).Draw(t, "who"), oneOf(t, "field", "company", "position")
+		one.who, one.field = rapid.IntRange(1, 3).Draw(t, "who"), oneOf(t, "field", "company", "position", "note", "colour")
 		one.value = oneOf(t, "value", values(one.field)...)
 	case "fault":
 		return drawFault(t, one)
