@@ -62,6 +62,13 @@ type Connector interface {
 	RemoveWebhook(ctx context.Context, id string) error
 }
 
+// Actor is what a connector adds whose server names the writer of a record
+// (record.Record.UpdatedBy).
+type Actor interface {
+	// Actor is how this connection's own writes are named; empty: not known.
+	Actor() string
+}
+
 // Driver makes connectors of one kind and reads their webhooks, which needs no
 // token and no network.
 type Driver interface {

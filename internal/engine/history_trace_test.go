@@ -157,6 +157,15 @@ type observer struct {
 	side record.Side
 }
 
+// Actor hands on what the connector knows of itself.
+func (o *observer) Actor() string {
+	known, ok := o.Connector.(connector.Actor)
+	if !ok {
+		return ""
+	}
+	return known.Actor()
+}
+
 func (o *observer) ref(id string) record.Ref {
 	return record.Ref{Side: o.side, Object: collection(o.side), ID: id}
 }

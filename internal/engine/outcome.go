@@ -70,7 +70,7 @@ func (t traces) changes() int64 {
 // tracesOf compares a record with what an update of it sends.
 func (p *pass) tracesOf(intent ledger.Intent, now view) traces {
 	t := traces{last: p.lastWriter(intent, now.record), moved: p.othersMoved(intent, now), alike: ledger.Values{}}
-	t.saves, t.counted = savesSince(intent, now)
+	t.saves, t.counted = savesSince(intent, now.record)
 	if t.last == byOurs && t.moved {
 		// The one write since the read changed what ours does not touch: it was a user's.
 		t.last = byOthers
@@ -109,6 +109,7 @@ func (t *traces) sort(field *mapping.Field, intent ledger.Intent, now view) {
 	got := now.values[name]
 	asBefore := record.Equal(field.Kind(), got, intent.Before[name])
 	switch {
+	case asBefore && sameTime(intent, now.record):
 	case asBefore:
 		// It may be the beginning of what we sent without having come from us. Where
 		// it is what the server makes of it, sending it once more shows that.
@@ -129,29 +130,23 @@ func (p *pass) othersMoved(intent ledger.Intent, now view) bool {
 
 // savesSince is how many times a record was saved since an update was planned, where
 // its versions count.
-func savesSince(intent ledger.Intent, now view) (saves int64, counted bool) {
+func savesSince(intent ledger.Intent, found record.Record) (saves int64, counted bool) {
 	from, known := number(intent.IfMatch)
-	to, also := number(now.record.Version)
+	to, also := number(found.Version)
 	return to - from, known && also
 }
 
 // ownLater reports whether a value found some time after our write is still
 // ours: a reduction of what was sent, on a field declared lossy, or under a
-// version or a time that leaves room for nobody else. A blank is a reduction
-// only where it is proven: clearing is an edit.
+// version or a time that leaves room for nobody else. A blank never is, as clearing
+// is an edit; a server that blanks shows it when the value is sent again.
 func ownLater(field *mapping.Field, side record.Side, sent, got any, last writer) bool {
-	if !reduced(sent, got) {
-		return false
-	}
-	if record.IsBlank(got) && last != byOurs {
+	if record.IsBlank(got) || !reduced(sent, got) {
 		return false
 	}
 	if _, list := sent.([]any); list {
 		// A shorter list is what people make by taking an element away.
 		return false
 	}
-	if !field.Lossy(side) && last != byOurs {
-		return !record.IsBlank(got) && last != byOthers
-	}
-	return true
+	return field.Lossy(side) || last != byOthers
 }

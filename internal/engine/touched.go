@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -60,22 +61,35 @@ func (p *pass) inSendWindow(intent ledger.Intent, found record.Record) bool {
 	return !at.Before(intent.SentAt.Add(-doubt)) && !at.After(intent.SentAt.Add(p.engine.callTime()+doubt))
 }
 
-// neverApplied reports whether a record proves that an update did not reach it: it
-// is as it was when the update was planned, or its last change is older than the
-// sending. Then what stands there was put there by a user, the values that we
-// meant to send included.
+// neverApplied reports whether a record proves that an update did not reach it: its
+// version is the one that the update was planned for, or somebody else's write took
+// the one after it, or its last change is older than the sending. Then what stands
+// there was put there by a user, the values that we meant to send included.
 func (p *pass) neverApplied(intent ledger.Intent, found record.Record) bool {
 	if intent.IfMatch != "" && found.Version == intent.IfMatch {
 		return true
 	}
-	// An intent of an older ledger does not say when its target was read.
-	if intent.IfMatch == "" && (intent.ReadAt.IsZero() || found.UpdatedAt.Equal(intent.ReadAt)) {
+	if saves, counted := savesSince(intent, found); counted && saves == 1 && p.byAnother(found) {
 		return true
 	}
 	if intent.SentAt.IsZero() || found.UpdatedAt.IsZero() {
 		return false
 	}
 	return p.ourTime(intent, found).Before(intent.SentAt.Add(-p.timeDoubt(intent)))
+}
+
+// byAnother reports whether a server says that somebody else wrote a record last.
+func (p *pass) byAnother(found record.Record) bool {
+	side, ok := p.in.Connector(found.Ref.Side).(connector.Actor)
+	return ok && side.Actor() != "" && found.UpdatedBy != "" && found.UpdatedBy != side.Actor()
+}
+
+// sameTime reports whether a record bears the time at which its target was read
+// for an update. Where times are coarse it may have been written since, so this
+// proves something of values only that are as they were.
+func sameTime(intent ledger.Intent, found record.Record) bool {
+	// An intent of an older ledger does not say when its target was read.
+	return intent.IfMatch == "" && (intent.ReadAt.IsZero() || found.UpdatedAt.Equal(intent.ReadAt))
 }
 
 // ourTime is when a record was last changed, by our clock.

@@ -79,7 +79,18 @@ type client struct {
 	api *transport.API
 }
 
-var _ connector.Connector = (*client)(nil)
+var (
+	_ connector.Connector = (*client)(nil)
+	_ connector.Actor     = (*client)(nil)
+)
+
+// Actor is "app:" and the client id of our credentials.
+func (c *client) Actor() string {
+	if c.cfg.Auth.ClientID == "" {
+		return ""
+	}
+	return "app:" + c.cfg.Auth.ClientID
+}
 
 // Capabilities returns the effective ones.
 func (c *client) Capabilities() connector.Capabilities { return c.cfg.Capabilities }
