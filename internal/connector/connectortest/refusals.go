@@ -131,6 +131,9 @@ func limits(t *testing.T, h Harness) {
 func tokens(t *testing.T, h Harness) {
 	ctx := context.Background()
 	t.Run("many calls with an expired token mint once", func(t *testing.T) {
+		if h.TokenPath == "" {
+			t.Skip("this system has no tokens")
+		}
 		b := h.bench(t)
 		id := b.one(t)
 		b.get(t, id)
@@ -182,6 +185,9 @@ func credentials(t *testing.T, h Harness) {
 		require.Contains(t, err.Error(), "client_secret")
 	})
 	t.Run("a token endpoint in trouble is no matter of credentials", func(t *testing.T) {
+		if h.TokenPath == "" {
+			t.Skip("this system has no tokens")
+		}
 		b := h.bench(t)
 		for _, row := range []struct {
 			spoil Spoil

@@ -36,7 +36,8 @@ type Harness struct {
 	// Needs is what a new record must have besides, by dotted path; nil: nothing.
 	Needs map[string]any
 	// APIPath, TokenPath and HookPath are parts of the server's URLs: "/v1",
-	// "/oauth/token", "/webhooks" (empty: a system without webhooks). ListPath is
+	// "/oauth/token", "/webhooks" (empty: a system without webhooks).
+	// An empty TokenPath is a system without tokens: each call carries the credentials. ListPath is
 	// the collection's, "/leads".
 	APIPath, TokenPath, HookPath, ListPath string
 	// GoneBody is the vendor's body of a 404; RefusedBody its body of a 422

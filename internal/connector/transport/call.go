@@ -39,15 +39,26 @@ type Call struct {
 	Query        url.Values
 	// Header is added to the usual ones.
 	Header http.Header
-	// Body is sent as JSON; nil: no body.
+	// Body is sent as JSON, or as it is if it is Raw; nil: no body.
 	Body any
 	// Subject names what is called in errors: a ref or a collection, no personal data.
 	Subject string
 	// Record says that Path is one record: only then can a 404 mean fault.Gone.
 	Record bool
+	// Safe says that the call changes nothing, whatever its method (REPORT).
+	Safe bool
 }
 
-func (c Call) write() bool { return c.Method != http.MethodGet && c.Method != http.MethodHead }
+// Raw is a body that is not JSON.
+type Raw struct {
+	// Type is its media type, Accept what the answer may be.
+	Type, Accept string
+	Text         string
+}
+
+func (c Call) write() bool {
+	return !c.Safe && c.Method != http.MethodGet && c.Method != http.MethodHead
+}
 
 // Reply is an answer with a 2xx status.
 type Reply struct {
@@ -129,11 +140,15 @@ func (a *API) request(ctx context.Context, call Call, payload []byte, token stri
 	for name, values := range call.Header {
 		request.Header[name] = values
 	}
-	request.Header.Set("Accept", "application/json")
+	accept, content := "application/json", "application/json"
+	if raw, isRaw := call.Body.(Raw); isRaw {
+		accept, content = raw.Accept, raw.Type
+	}
+	request.Header.Set("Accept", accept)
 	request.Header.Set("User-Agent", "accord-sync")
 	request.Header.Set("Authorization", "Bearer "+token)
 	if payload != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", content)
 	}
 	return request, nil
 }
@@ -181,6 +196,12 @@ func (a *API) Malformed(call Call, reply Reply, what string) error {
 func encode(body any) ([]byte, error) {
 	if body == nil {
 		return nil, nil
+	}
+	if raw, isRaw := body.(Raw); isRaw {
+		if raw.Text == "" {
+			return nil, nil
+		}
+		return []byte(raw.Text), nil
 	}
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)

@@ -1,0 +1,275 @@
+package caldav
+
+import (
+	"strings"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector/caldav/ical"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// event is one calendar object: a single event, or a series with its exceptions.
+type event struct {
+	calendar *ical.Component
+	// main is the event itself; overrides are the occurrences of a series that were
+	// changed on their own.
+	main      *ical.Component
+	overrides []*ical.Component
+}
+
+// parseEvent reads a calendar object; false for one without an event (a task).
+func parseEvent(text string) (event, bool, error) {
+	calendar, err := ical.Parse(text)
+	if err != nil {
+		return event{}, false, err
+	}
+	e := event{calendar: calendar}
+	for _, one := range calendar.Components("VEVENT") {
+		if one.First("RECURRENCE-ID") == nil && e.main == nil {
+			e.main = one
+			continue
+		}
+		e.overrides = append(e.overrides, one)
+	}
+	if e.main == nil && len(e.overrides) > 0 {
+		// Somebody was invited to single occurrences of a series only.
+		e.main, e.overrides = e.overrides[0], e.overrides[1:]
+	}
+	return e, e.main != nil, nil
+}
+
+// moment reads a date or time of a component; false without one that can be read.
+func (e event) moment(of *ical.Component, name string) (ical.Moment, bool) {
+	found := of.First(name)
+	if found == nil {
+		return ical.Moment{}, false
+	}
+	return ical.ParseMoment(e.calendar, found, found.Value)
+}
+
+// ends is when a component ends: by its DTEND, by its DURATION, or, of a day
+// without either, the next day.
+func (e event) ends(of *ical.Component) (ical.Moment, bool) {
+	if end, ok := e.moment(of, "DTEND"); ok {
+		return end, true
+	}
+	start, ok := e.moment(of, "DTSTART")
+	if !ok {
+		return ical.Moment{}, false
+	}
+	if found := of.First("DURATION"); found != nil {
+		length, ok := ical.ParseDuration(found.Value)
+		if !ok {
+			return ical.Moment{}, false
+		}
+		if start.Form == ical.Zoned {
+			return start.At(start.Instant().Add(length)), true
+		}
+		return start.Shifted(start.Wall.Add(length)), true
+	}
+	return start.Shifted(start.Wall.Add(24 * time.Hour)), start.Form == ical.Date
+}
+
+// shown is a moment as a field has it: a day as a date, a time with the offset of
+// its zone; a floating time has none.
+func shown(at ical.Moment, ok bool) any {
+	switch {
+	case !ok:
+		return nil
+	case at.Form == ical.Date:
+		return at.Wall.Format(time.DateOnly)
+	case at.Form == ical.Floating:
+		return at.Wall.Format(localLayout)
+	}
+	return at.Instant().Format(time.RFC3339)
+}
+
+// localLayout is a time on the clock without an offset.
+const localLayout = "2006-01-02T15:04:05"
+
+// fields are what the record shows of an event.
+func (e event) fields(id string) record.Fields {
+	main := e.main
+	start, hasStart := e.moment(main, "DTSTART")
+	end, hasEnd := e.ends(main)
+	return record.Fields{
+		"id": id, "uid": text(main, "UID"),
+		"title": text(main, "SUMMARY"), "description": text(main, "DESCRIPTION"), "location": text(main, "LOCATION"), "url": text(main, "URL"),
+		"starts_at": shown(start, hasStart), "ends_at": shown(end, hasEnd),
+		"all_day": hasStart && start.Form == ical.Date, "time_zone": e.zoneName(start, hasStart),
+		"status": lower(main, "STATUS"), "categories": categories(main), "attendees": attendees(main), "organizer": organizer(main),
+		"recurrence": recurrence(main), "exceptions": e.exceptions(),
+		"created_at": stamp(main, "CREATED"), "x": extensions(main),
+	}
+}
+
+func text(of *ical.Component, name string) any {
+	if words := strings.ToValidUTF8(of.TextOf(name), "\ufffd"); words != "" {
+		return words
+	}
+	return nil
+}
+
+func lower(of *ical.Component, name string) any {
+	if words, ok := text(of, name).(string); ok {
+		return strings.ToLower(strings.TrimSpace(words))
+	}
+	return nil
+}
+
+// dayZone is the property that keeps the zone of a day: iCalendar has none for it,
+// and a day that becomes a time again must not end up in another zone.
+const dayZone = "X-ACCORD-TIME-ZONE"
+
+// zoneName is the IANA name of an event's zone; nil for a floating time, for a day
+// of which nobody said, and for a zone that the calendar alone knows.
+func (e event) zoneName(at ical.Moment, ok bool) any {
+	switch {
+	case ok && at.Form == ical.UTC:
+		return "UTC"
+	case ok && at.Form == ical.Zoned && at.Zone.Name != "":
+		return at.Zone.Name
+	case ok && at.Form == ical.Date:
+		return text(e.main, dayZone)
+	}
+	return nil
+}
+
+func stamp(of *ical.Component, name string) any {
+	if found := of.First(name); found != nil {
+		if at, err := time.Parse("20060102T150405Z", found.Value); err == nil {
+			return at.Format(time.RFC3339)
+		}
+	}
+	return nil
+}
+
+func categories(of *ical.Component) any {
+	listed := []any{}
+	for _, line := range of.Properties("CATEGORIES") {
+		for _, word := range ical.Split(line.Value) {
+			if word = strings.TrimSpace(strings.ToValidUTF8(word, "\ufffd")); word != "" {
+				listed = append(listed, word)
+			}
+		}
+	}
+	return listed
+}
+
+// address is the e-mail address of a guest; "" for one that is reached otherwise.
+func address(p *ical.Property) string {
+	const scheme = "mailto:"
+	value := strings.TrimSpace(p.Value)
+	if len(value) <= len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+		return ""
+	}
+	return strings.ToValidUTF8(value[len(scheme):], "\ufffd")
+}
+
+func person(p *ical.Property) map[string]any {
+	shown := map[string]any{"email": address(p), "name": nil}
+	if name := strings.ToValidUTF8(p.Parameter("CN"), "\ufffd"); name != "" {
+		shown["name"] = name
+	}
+	return shown
+}
+
+// unanswered is the answer of a guest of whom nothing is said (RFC 5545, 3.2.12).
+const unanswered = "needs-action"
+
+func answer(p *ical.Property) string {
+	if said := strings.ToLower(p.Parameter("PARTSTAT")); said != "" {
+		return strings.ToValidUTF8(said, "")
+	}
+	return unanswered
+}
+
+func attendees(of *ical.Component) any {
+	listed := []any{}
+	for _, line := range of.Properties("ATTENDEE") {
+		if address(line) == "" {
+			continue
+		}
+		guest := person(line)
+		guest["status"] = answer(line)
+		listed = append(listed, guest)
+	}
+	return listed
+}
+
+func organizer(of *ical.Component) any {
+	found := of.First("ORGANIZER")
+	if found == nil || address(found) == "" {
+		return nil
+	}
+	return person(found)
+}
+
+func recurrence(of *ical.Component) any {
+	if found := of.First("RRULE"); found != nil && strings.TrimSpace(found.Value) != "" {
+		return strings.ToValidUTF8(strings.TrimSpace(found.Value), "")
+	}
+	return nil
+}
+
+// exceptions are the occurrences of a series that are not as the rule says, each
+// by the time at which the rule has it.
+func (e event) exceptions() any {
+	listed := []any{}
+	for _, line := range e.main.Properties("EXDATE") {
+		for _, value := range ical.Split(line.Value) {
+			at, ok := ical.ParseMoment(e.calendar, line, value)
+			if ok {
+				listed = append(listed, map[string]any{"at": shown(at, ok), "cancelled": true})
+			}
+		}
+	}
+	for _, one := range e.overrides {
+		at, ok := e.moment(one, "RECURRENCE-ID")
+		if !ok {
+			continue
+		}
+		start, hasStart := e.moment(one, "DTSTART")
+		end, hasEnd := e.ends(one)
+		listed = append(listed, map[string]any{"at": shown(at, ok), "cancelled": lower(one, "STATUS") == "cancelled",
+			"title": text(one, "SUMMARY"), "starts_at": shown(start, hasStart), "ends_at": shown(end, hasEnd)})
+	}
+	return listed
+}
+
+// extensions are the properties that are no part of the standard, X-SOME-NAME as
+// some_name; the first of each name.
+func extensions(of *ical.Component) map[string]any {
+	shown := map[string]any{}
+	for _, line := range of.Properties("") {
+		key, ok := extensionKey(line.Name)
+		if _, known := shown[key]; ok && !known {
+			shown[key] = strings.ToValidUTF8(ical.Unescape(line.Value), "\ufffd")
+		}
+	}
+	return shown
+}
+
+// extensionKey is the key of an X- property's name; false for other names.
+func extensionKey(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, "X-")
+	return strings.ReplaceAll(strings.ToLower(rest), "-", "_"), ok && rest != ""
+}
+
+// extensionName is the name of the property behind a path ("x.accord_source" is
+// X-ACCORD-SOURCE); false for other paths and for what is no name.
+func extensionName(path string) (string, bool) {
+	key, ok := strings.CutPrefix(path, extensionPath+".")
+	if !ok || key == "" || len(key) > 64 {
+		return "", false
+	}
+	for _, r := range key {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' {
+			return "", false
+		}
+	}
+	return "X-" + strings.ToUpper(strings.ReplaceAll(key, "_", "-")), true
+}
+
+// extensionPath is the object of X- properties in a record.
+const extensionPath = "x"
