@@ -124,6 +124,27 @@ func nameOf(href string) (string, bool) {
 	return transport.ParseID(name)
 }
 
+// itself finds the asked collection among its members, by the shortest address, and
+// answers its sync token; false when it is no calendar.
+func (m multistatus) itself() (token string, isCalendar bool) {
+	shortest := ""
+	for _, one := range m.Responses {
+		if shortest != "" && len(one.Href) >= len(shortest) {
+			continue
+		}
+		shortest, token, isCalendar = one.Href, "", false
+		for _, part := range one.Parts {
+			if status(part.Status) == "200" && part.Prop.Type.Calendar != nil {
+				isCalendar = true
+			}
+			if status(part.Status) == "200" && part.Prop.Token != "" {
+				token = part.Prop.Token
+			}
+		}
+	}
+	return token, isCalendar
+}
+
 func (c *client) subject(id string) string {
 	return record.Ref{Side: c.cfg.Side, Object: objectName, ID: id}.String()
 }

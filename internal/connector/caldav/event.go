@@ -212,6 +212,9 @@ func recurrence(of *ical.Component) any {
 	return nil
 }
 
+// maxExceptions are shown of a series; all are kept.
+const maxExceptions = 500
+
 // exceptions are the occurrences of a series that are not as the rule says, each
 // by the time at which the rule has it.
 func (e event) exceptions() any {
@@ -219,14 +222,14 @@ func (e event) exceptions() any {
 	for _, line := range e.main.Properties("EXDATE") {
 		for _, value := range ical.Split(line.Value) {
 			at, ok := ical.ParseMoment(e.calendar, line, value)
-			if ok {
+			if ok && len(listed) < maxExceptions {
 				listed = append(listed, map[string]any{"at": shown(at, ok), "cancelled": true})
 			}
 		}
 	}
 	for _, one := range e.overrides {
 		at, ok := e.moment(one, "RECURRENCE-ID")
-		if !ok {
+		if !ok || len(listed) >= maxExceptions {
 			continue
 		}
 		start, hasStart := e.moment(one, "DTSTART")

@@ -206,29 +206,24 @@ func (c *client) everything(ctx context.Context, since time.Time) (survey, mark,
 	if err != nil {
 		return survey{}, mark{}, err
 	}
-	made, next, isCalendar := survey{at: reply.ServerTime}, mark{}, false
+	made := survey{at: reply.ServerTime}
 	since = since.Truncate(time.Second)
 	for _, one := range answer.Responses {
-		for _, part := range one.Parts {
-			if part.Prop.Type.Calendar != nil && status(part.Status) == "200" {
-				isCalendar = true
-				next = mark{at: reply.ServerTime.Add(-markDoubt), token: part.Prop.Token}
-			}
-		}
 		row, ok := one.read()
 		if ok && !row.gone && (row.modified.IsZero() || !row.modified.Before(since)) {
 			made.rows = append(made.rows, row)
 		}
 	}
+	token, isCalendar := answer.itself()
 	if !isCalendar {
 		coded := fault.New(fault.Transient, "base_url is not the address of a calendar; correct it")
 		coded.Subject, coded.Status = objectName, reply.Status
 		return survey{}, mark{}, coded
 	}
 	if reply.ServerTime.IsZero() {
-		next = mark{}
+		return made, mark{}, nil
 	}
-	return made, next, nil
+	return made, mark{at: reply.ServerTime.Add(-markDoubt), token: token}, nil
 }
 
 // changes surveys what changed after a token was given, and names what is gone.

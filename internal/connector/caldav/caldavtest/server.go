@@ -129,8 +129,13 @@ func Event(uid string, lines ...string) string {
 		strings.Join(lines, "\n") + "\nEND:VEVENT\nEND:VCALENDAR\n"
 }
 
-// Seed makes n events, and waits for the next second: the server's times have no
-// fractions, and a test may ask for what changed from now on.
+// NextSecond waits until what changes from now on has a later time than what changed
+// before: the server's times have no fractions.
+func (s *Server) NextSecond() {
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+}
+
+// Seed makes n events, several of them to tell changes from now on by.
 func (s *Server) Seed(t *testing.T, n int) []string {
 	t.Helper()
 	ids := make([]string, 0, n)
@@ -140,7 +145,9 @@ func (s *Server) Seed(t *testing.T, n int) []string {
 		s.Put(t, uid+".ics", Event(uid, fmt.Sprintf("SUMMARY:Event %d", s.next), fmt.Sprintf("LOCATION:Room %d", s.next), "DTSTART:20261201T120000Z"))
 		ids = append(ids, uid+".ics")
 	}
-	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	if n > 1 {
+		s.NextSecond()
+	}
 	return ids
 }
 

@@ -30,6 +30,8 @@ type Component struct {
 	begin string
 	end   string
 	items []item
+	// zones are those that were looked for in a calendar; nil: there is none.
+	zones map[string]*Zone
 }
 
 // item is one thing in a component: a property or a component.

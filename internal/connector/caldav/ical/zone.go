@@ -35,10 +35,25 @@ func LoadZone(name string) (*Zone, bool) {
 // of a longer one, or in the X-LIC-LOCATION of the calendar's VTIMEZONE; else what
 // that VTIMEZONE says.
 func FindZone(calendar *Component, id string) (*Zone, bool) {
+	if known, ok := calendar.zones[id]; ok {
+		return known, known != nil
+	}
+	if calendar.zones == nil {
+		calendar.zones = map[string]*Zone{}
+	}
+	found := findZone(calendar, id)
+	calendar.zones[id] = found
+	return found, found != nil
+}
+
+// maxRules is more than any VTIMEZONE has: two for each change of a country's mind.
+const maxRules = 500
+
+func findZone(calendar *Component, id string) *Zone {
 	for rest, more := id, true; more && rest != ""; _, rest, more = strings.Cut(rest, "/") {
 		if zone, ok := LoadZone(rest); ok {
 			zone.ID = id
-			return zone, true
+			return zone
 		}
 	}
 	for _, defined := range calendar.Components("VTIMEZONE") {
@@ -47,20 +62,20 @@ func FindZone(calendar *Component, id string) (*Zone, bool) {
 		}
 		if zone, ok := LoadZone(defined.TextOf("X-LIC-LOCATION")); ok {
 			zone.ID = id
-			return zone, true
+			return zone
 		}
-		if rules := observances(defined); len(rules) > 0 {
-			return &Zone{ID: id, rules: rules}, true
+		if rules := observances(defined); len(rules) > 0 && len(rules) <= maxRules {
+			return &Zone{ID: id, rules: rules}
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // Instant is the time at which the zone's clocks show wall.
 func (z *Zone) Instant(wall time.Time) time.Time {
 	location := z.location
 	if location == nil {
-		location = time.FixedZone("", z.offset(wall))
+		location = time.FixedZone("", z.offset(wall, func(observance) time.Duration { return 0 }))
 	}
 	return time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, location)
 }
@@ -70,13 +85,8 @@ func (z *Zone) Show(instant time.Time) time.Time {
 	if z.location != nil {
 		return instant.In(z.location)
 	}
-	for _, rule := range z.rules {
-		shown := instant.In(time.FixedZone("", rule.to))
-		if z.offset(wallOf(shown)) == rule.to {
-			return shown
-		}
-	}
-	return instant.In(time.FixedZone("", z.offset(wallOf(instant.UTC()))))
+	seconds := z.offset(instant.UTC(), func(rule observance) time.Duration { return time.Duration(rule.from) * time.Second })
+	return instant.In(time.FixedZone("", seconds))
 }
 
 // observance is one part of a VTIMEZONE: from its onsets on, clocks are off by to.
@@ -114,16 +124,18 @@ func observances(defined *Component) []observance {
 	return rules
 }
 
-// offset is what the rules say in seconds east of UTC when clocks show wall.
-func (z *Zone) offset(wall time.Time) int {
+// offset is what the rules say in seconds east of UTC at a time on the clock (early
+// is nothing), or at an instant: onsets are on the clock that ends with them, which
+// is early by its own offset.
+func (z *Zone) offset(at time.Time, early func(observance) time.Duration) int {
 	var latest, earliest time.Time
 	found, before := 0, 0
 	for _, rule := range z.rules {
 		if earliest.IsZero() || rule.start.Before(earliest) {
 			earliest, before = rule.start, rule.from
 		}
-		for _, onset := range append(rule.yearly(wall.Year()-1), append(rule.yearly(wall.Year()), rule.onsets...)...) {
-			if !onset.After(wall) && onset.After(latest) {
+		for _, onset := range slices.Concat(rule.yearly(at.Year()-1), rule.yearly(at.Year()), rule.yearly(at.Year()+1), rule.onsets) {
+			if onset = onset.Add(-early(rule)); !onset.After(at) && onset.After(latest) {
 				latest, found = onset, rule.to
 			}
 		}
