@@ -9,6 +9,7 @@ import (
 	"github.com/accord-sync/accord/api/webhook"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/acme"
+	"github.com/accord-sync/accord/internal/connector/caldav"
 	"github.com/accord-sync/accord/internal/connector/salesos"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/connector/tryton"
@@ -21,7 +22,7 @@ import (
 
 // Drivers are the connectors of this build.
 func Drivers() *connector.Registry {
-	return connector.NewRegistry(salesos.Driver{}, acme.Driver{}, tryton.Driver{})
+	return connector.NewRegistry(salesos.Driver{}, acme.Driver{}, tryton.Driver{}, caldav.Driver{})
 }
 
 // Installer understands the integration of a connection. It calls nothing outside.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type Answers struct {
 	// Object is a collection with the text fields Text and Inner (a dotted path)
 	// and the key Key.
 	Object, Text, Inner, Key string
+	// Needs is what a new record must have besides, by dotted path; nil: nothing.
+	Needs map[string]any
 	// ID is an id that the driver takes for one.
 	ID string
 	// Login answers a request for a token; nil, or false: there are none.
@@ -138,7 +141,9 @@ func (a Answers) methods(conn connector.Connector) map[string]func(context.Conte
 			return conn.Search(ctx, connector.SearchRequest{Object: a.Object, Path: a.Inner, Value: json.Number("7"), Since: time.Unix(1, 0)})
 		},
 		"create": func(ctx context.Context) ([]record.Record, error) {
-			return one(conn.Create(ctx, a.Object, map[string]any{a.Text: "Ana", a.Inner: "x"}, options))
+			fields := map[string]any{a.Text: "Ana", a.Inner: "x"}
+			maps.Copy(fields, a.Needs)
+			return one(conn.Create(ctx, a.Object, fields, options))
 		},
 		"update": func(ctx context.Context) ([]record.Record, error) {
 			return one(conn.Update(ctx, current, map[string]any{a.Text: "Ana", a.Inner: nil}, options))
