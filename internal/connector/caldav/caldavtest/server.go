@@ -65,7 +65,7 @@ func Start(t *testing.T) *Server {
 		_ = running.Wait()         // killed: that it did not end well is no news
 	})
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.Root, "http://"))
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Root, "http://"))
 		return err == nil && conn.Close() == nil
 	}, time.Minute, 50*time.Millisecond, "radicale did not start: %s", said.String())
 	target, err := url.Parse(s.Root)
@@ -77,7 +77,7 @@ func Start(t *testing.T) *Server {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
 	return listener.Addr().String()

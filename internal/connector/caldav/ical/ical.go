@@ -5,6 +5,7 @@ package ical
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -202,7 +203,7 @@ func (c *Component) Put(name string, properties ...*Property) {
 	for _, property := range properties {
 		fresh = append(fresh, item{property: property})
 	}
-	c.items = append(kept[:at:at], append(fresh, kept[at:]...)...)
+	c.items = slices.Concat(kept[:at], fresh, kept[at:])
 }
 
 // Add puts a component behind all others, or before the first of the name given.
