@@ -18,7 +18,8 @@ const (
 	// worker was told must reach this one soon.
 	blockSize = 16
 	blockFor  = 500 * time.Millisecond
-	// longestWait is how long a call waits in place; longer waits go back to the engine.
+	// longestWait is how long a call waits in place; longer waits go back to the
+	// engine. A call under connector.WithPatience waits for half of its time.
 	longestWait = time.Second
 	// observeEvery is how often a plan that is not near its end is written down.
 	observeEvery = time.Second
@@ -65,15 +66,20 @@ func NewQuota(store QuotaStore, key ledger.Key, side record.Side, spec ledger.Qu
 	return &Quota{store: store, key: key, side: side, spec: spec, now: now, blocks: map[connector.Lane]block{}}
 }
 
-// Take waits for one call, at most a second; then fault.Throttled with After.
+// Take waits for one call, at most a second, or half of the call's time where
+// calls were made for it already; then fault.Throttled with After.
 func (q *Quota) Take(ctx context.Context, lane connector.Lane) error {
 	var waited time.Duration
+	longest := longestWait
+	if deadline, ok := ctx.Deadline(); ok && connector.Patient(ctx) {
+		longest = max(longest, time.Until(deadline)/2)
+	}
 	for {
 		wait, err := q.try(ctx, lane)
 		if err != nil || wait <= 0 {
 			return err
 		}
-		if waited+wait > longestWait {
+		if waited+wait > longest {
 			return throttled(wait)
 		}
 		timer := time.NewTimer(wait)

@@ -287,7 +287,7 @@ const (
 // Quota shares one vendor plan among all workers of a connection's side.
 type Quota interface {
 	// Take waits for permission to make one call, at most until ctx ends or
-	// wait is over; then fault.Throttled with After.
+	// wait is over, longer under WithPatience; then fault.Throttled with After.
 	Take(ctx context.Context, lane Lane) error
 	// Observe tells what the vendor's headers said. The vendor's Remaining is
 	// the truth, since others share the plan.
@@ -305,6 +305,20 @@ type QuotaSeen struct {
 }
 
 type laneKey struct{}
+
+type patienceKey struct{}
+
+// WithPatience marks the calls made under ctx as the later ones of some work:
+// putting it off would waste the calls that were made for it.
+func WithPatience(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patienceKey{}, true)
+}
+
+// Patient reports whether ctx was marked by WithPatience.
+func Patient(ctx context.Context) bool {
+	patient, _ := ctx.Value(patienceKey{}).(bool)
+	return patient
+}
 
 // WithLane marks the calls made under ctx with a lane.
 func WithLane(ctx context.Context, lane Lane) context.Context {

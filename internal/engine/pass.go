@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -55,6 +56,8 @@ type pass struct {
 	workflowID        string
 	// readBothSides: a way that spares a read has been tried in this pass.
 	readBothSides bool
+	// called: this pass has made an outside call.
+	called atomic.Bool
 	// lostCreate: a create was under way when the ledger was put back.
 	lostCreate bool
 }
@@ -121,6 +124,9 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 	// A span and not a time: the clock of the ledger need not be the machine's.
 	callCtx, cancel := context.WithTimeout(ctx, min(p.engine.callTime(), p.leaseLeft()))
 	defer cancel()
+	if p.called.Swap(true) {
+		callCtx = connector.WithPatience(callCtx)
+	}
 	err := do(callCtx, p.in.Connector(side))
 	p.engine.sides.observeOf(ctx, p.key(), side, p.subject(), err, func(ctx context.Context) error { return p.probe(ctx, side) })
 	return err
