@@ -95,7 +95,7 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 		FROM inbox i WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.lane = $3 AND i.due_at <= $4 AND i.claimed_until <= $4` + where + `
 			AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.tenant_id = i.tenant_id AND l.connection_id = i.connection_id
 				AND l.lease_key = 'ref/' || i.side || '/' || i.object || '/' || i.record_id AND l.expires_at > $4)
-		ORDER BY i.due_at LIMIT ` + next(limit) + " OFFSET " + next(offset)
+		ORDER BY i.due_at LIMIT ` + bound(next(limit)) + " OFFSET " + bound(next(offset))
 	if t.s.dialect.postgres {
 		query += " FOR UPDATE OF i SKIP LOCKED"
 	}

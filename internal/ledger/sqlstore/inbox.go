@@ -219,7 +219,7 @@ func (s *Store) ConnectionsWithDue(ctx context.Context, limit int) ([]ledger.Key
 			WHERE c.state = 'active' AND c.nudged_until <= $1 AND EXISTS (
 				SELECT 1 FROM inbox i WHERE i.tenant_id = c.tenant_id AND i.connection_id = c.connection_id
 				AND i.lane IN (0, 1, 2) AND i.due_at <= $1 AND i.claimed_until <= $1)
-			ORDER BY c.tenant_id, c.connection_id LIMIT $2`, []any{t.now, limit}, func(scan func(...any) error) error {
+			ORDER BY c.tenant_id, c.connection_id LIMIT `+bound("$2"), []any{t.now, limit}, func(scan func(...any) error) error {
 			var key ledger.Key
 			err := scan(&key.Tenant, &key.Connection)
 			keys = append(keys, key)

@@ -133,7 +133,7 @@ func (s *Store) EnqueueUnseen(ctx context.Context, key ledger.Key, stream string
 				AND s.side = $4 AND s.record_id = k.`+string(side)+`_id
 			WHERE k.tenant_id = $1 AND k.connection_id = $2 AND k.stream = $3 AND k.state = 'active' AND k.id > $5
 				AND (s.scan_id IS NULL OR s.scan_id <> $6)
-			ORDER BY k.id LIMIT $7`,
+			ORDER BY k.id LIMIT `+bound("$7"),
 			[]any{key.Tenant, key.Connection, stream, string(side), last, scanID, limit}, func(scan func(...any) error) error {
 				change := ledger.Change{Stream: stream, Ref: record.Ref{Side: side}, Lane: lane, RunID: scanID}
 				err := scan(&last, &change.Ref.Object, &change.Ref.ID)
@@ -212,7 +212,7 @@ func (s *Store) ClaimDuePolls(ctx context.Context, hold time.Duration, limit int
 		polls = nil
 		query := `SELECT s.tenant_id, s.connection_id, s.` + streamColumns + ` FROM stream_states s
 			JOIN connections c ON c.tenant_id = s.tenant_id AND c.connection_id = s.connection_id
-			WHERE c.state = 'active' AND s.next_poll_at <= $1 ORDER BY s.next_poll_at LIMIT $2`
+			WHERE c.state = 'active' AND s.next_poll_at <= $1 ORDER BY s.next_poll_at LIMIT ` + bound("$2")
 		if s.dialect.postgres {
 			query += " FOR UPDATE OF s SKIP LOCKED"
 		}

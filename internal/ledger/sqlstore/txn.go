@@ -93,6 +93,10 @@ func listSizes() []int { return []int{1, 4, 16, 64, maxList} }
 // maxList is the longest IN list.
 const maxList = 200
 
+// bound is a placeholder where a LIMIT or OFFSET takes it. SQLite prepares a
+// statement again for each new value of a bare one.
+func bound(placeholder string) string { return "CAST(" + placeholder + " AS BIGINT) + 0" }
+
 // inList appends values to args and returns "($3, $4, …)" for them. It holds at
 // least one and at most maxList values; the last is repeated as padding.
 func inList(args []any, values []string) (string, []any) {
