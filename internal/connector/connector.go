@@ -69,6 +69,16 @@ type Actor interface {
 	Actor() string
 }
 
+// Divided is a Connector of a system that does not take all fields of a record in
+// one call: SalesOS moves a deal with another call than it renames it. An update
+// must be one call, so that it happens whole or not at all; the engine makes as
+// many updates of a record as it takes calls, each with an intent of its own.
+type Divided interface {
+	// CallOf numbers the call that one field's share of an update travels in.
+	// Fields of one number travel together, lower numbers go first.
+	CallOf(object string, share map[string]any) int
+}
+
 // Driver makes connectors of one kind and reads their webhooks, which needs no
 // token and no network.
 type Driver interface {

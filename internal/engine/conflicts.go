@@ -41,6 +41,9 @@ func (p *pass) conflictRows(link ledger.Link, now pair, made plan) conflictRows 
 		rows.changed = append(rows.changed, known)
 	}
 	for name, conflict := range standing {
+		if made.later[name] {
+			continue
+		}
 		rows.closing = append(rows.closing, p.closed(conflict, p.howClosed(conflict, name, now, made)))
 	}
 	return rows

@@ -124,6 +124,9 @@ func (p *pass) pairOf(link ledger.Link, left, right view) pair {
 		refs: p.refs.lookup, event: p.work.EventID,
 		newer: merge.NewerOf(p.editOf(record.Left, left, link.Base.LeftWrote), p.editOf(record.Right, right, link.Base.RightWrote)),
 	}
+	if p.order != nil && p.order.holds(left, right) {
+		now.newer = p.order.newer
+	}
 	for _, letter := range p.state.DeadLetters {
 		if letter.State == ledger.DeadLetterReplayed && len(letter.Overrides) > 0 {
 			now.overrides, now.overrideSide = letter.Overrides, letter.Ref.Side

@@ -58,6 +58,8 @@ type pass struct {
 	readBothSides bool
 	// called: this pass has made an outside call.
 	called atomic.Bool
+	// order: what was known before the first of several calls; nil: nothing more.
+	order *order
 	// lostCreate: a create was under way when the ledger was put back.
 	lostCreate bool
 }

@@ -43,6 +43,13 @@ type sideWrite struct {
 	patch              map[string]any
 	sent, before, from ledger.Values
 	why                map[string]ledger.Cause
+	// shares are the parts of patch by field.
+	shares map[string]map[string]any
+}
+
+func newSideWrite() *sideWrite {
+	return &sideWrite{patch: map[string]any{}, sent: ledger.Values{}, before: ledger.Values{}, from: ledger.Values{},
+		why: map[string]ledger.Cause{}, shares: map[string]map[string]any{}}
 }
 
 // plan is what one pair asks for. It is a pure function of a pair.
@@ -58,6 +65,8 @@ type plan struct {
 	conflicts []string
 	// unset are references without a counterpart: left as they are.
 	unset []string
+	// later names the fields that are written by another call than this plan's.
+	later map[string]bool
 }
 
 // makePlan decides every field of a pair. The error is a fault.Invalid for a
@@ -305,10 +314,11 @@ func patchFor(field *mapping.Field, target record.Side, outcome merge.Outcome, n
 func (p *plan) add(name string, one fieldWrite, outcome merge.Outcome, now pair) {
 	write := p.writes[one.target]
 	if write == nil {
-		write = &sideWrite{patch: map[string]any{}, sent: ledger.Values{}, before: ledger.Values{}, from: ledger.Values{}, why: map[string]ledger.Cause{}}
+		write = newSideWrite()
 		p.writes[one.target] = write
 	}
 	maps.Copy(write.patch, one.patch)
+	write.shares[name] = one.patch
 	write.sent[name] = one.expected
 	write.before[name] = now.of(one.target).values[name]
 	write.from[name] = now.of(one.target.Other()).values[name]

@@ -233,7 +233,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	link.Base = copyBase(link.Base)
 	result := confirmation{holds: ledger.Values{}, wrote: made}
 	last := p.lastWriterOfCreate(intent, answer)
-	corrections := p.corrections(intent.Source)
+	corrections, unkept := p.corrections(intent.Source), false
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
@@ -241,6 +241,12 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		}
 		target := made.values[name]
 		if judge(field, answer.Ref.Side, sent, target, nil, last, direct) != keptSo {
+			if p.bornOtherwise(intent, field, last, direct) {
+				p.setBase(&link, answer.Ref.Side, name, target)
+				p.setBase(&link, intent.Source.Side, name, nil)
+				unkept = true
+				continue
+			}
 			target = sent
 		}
 		result.holds[name] = target
@@ -271,7 +277,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	intent.LinkID = link.ID
 	commit := ledger.Commit{PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result)}
 	p.outcome = outcomeCreated
-	if !direct || p.needsMore(link, made, intent) {
+	if !direct || unkept || p.needsMore(link, made, intent) {
 		// The source may have been edited while the outcome was unknown.
 		again := p.sameChange()
 		commit.Enqueue = append(commit.Enqueue, again)

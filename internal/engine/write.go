@@ -28,8 +28,10 @@ func (p *pass) carryOutGuarded(ctx context.Context, link ledger.Link, now pair, 
 
 // carryOut does what a plan says: first the intents and whatever needs no
 // write, then each PATCH, then one commit that closes the intents and moves the
-// base for exactly the fields they wrote.
+// base for exactly the fields they wrote. What takes another call is planned
+// again from the top.
 func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made plan) error {
+	made = p.divide(made)
 	link.Base = copyBase(link.Base)
 	moved := p.agreeBase(&link, now, made)
 	conflicts := p.conflictRows(link, now, made)
@@ -73,6 +75,13 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	p.countHeld(&last, now.guard)
 	if refused := firstIgnored(confirmed); refused != nil {
 		return p.parkAfter(ctx, last, refused)
+	}
+	if len(made.later) > 0 {
+		if err := p.commit(ctx, last); err != nil {
+			return err
+		}
+		p.order = orderOf(now, made.later)
+		return errAgain
 	}
 	if anyEdited(confirmed) {
 		last.Enqueue = append(last.Enqueue, p.sameChange())

@@ -90,8 +90,8 @@ func TestShippedStages(t *testing.T) {
 	require.NoError(t, err)
 	stage := streams[1].Field("stage")
 	for word, want := range map[string]map[string]any{
-		"proposal": {"status": "open", "stage.id": "stage_proposal"},
-		"won":      {"status": "won", "stage.id": nil},
+		"proposal": {"status": "open", "stage.name": "Proposal"},
+		"won":      {"status": "won", "stage.name": nil},
 	} {
 		patch, err := stage.Convert(record.Right, word, nil)
 		require.NoError(t, err)
@@ -99,8 +99,8 @@ func TestShippedStages(t *testing.T) {
 	}
 	for word, deal := range map[string]record.Fields{
 		"proposal": {"status": "open", "stage": map[string]any{"id": "stage_proposal", "name": "Proposal"}},
-		"lost":     {"status": "lost", "stage": map[string]any{"id": "stage_proposal"}},
-		"new":      {"stage": map[string]any{"id": "stage_new"}},
+		"lost":     {"status": "lost", "stage": map[string]any{"name": "Proposal"}},
+		"new":      {"stage": map[string]any{"name": "New"}},
 	} {
 		raw, _, err := stage.Read(record.Left, deal)
 		require.NoError(t, err)

@@ -55,6 +55,11 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 			set[path] = value
 		}
 	}
+	if object.Name == "deals" {
+		if set, err = c.born(ctx, set); err != nil {
+			return record.Record{}, err
+		}
+	}
 	call := transport.Call{Method: http.MethodPost, Path: "/" + object.Name, Body: transport.Nest(set), Subject: object.Name}
 	reply, err := c.api.Do(ctx, call)
 	if err != nil {
@@ -66,6 +71,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 // Update sends the paths given. Keys of custom_fields travel with all the
 // others of the record as just read, since a PATCH may replace the whole
 // object; a server known to merge gets only what changes. Tags are always whole.
+// A deal's stage and status go by their own calls (CallOf).
 func (c *client) Update(ctx context.Context, current record.Record, fields map[string]any, _ connector.WriteOptions) (record.Record, error) {
 	object, err := c.writable(current.Ref.Object)
 	if err != nil {
@@ -73,6 +79,9 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	}
 	if len(fields) == 0 {
 		return current, nil
+	}
+	if c.CallOf(object.Name, fields) != callPatch {
+		return c.updateDeal(ctx, object, current, fields)
 	}
 	body := transport.Nest(c.completed(current, fields))
 	call := c.recordCall(http.MethodPatch, object, current.Ref.ID, body)

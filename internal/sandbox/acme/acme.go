@@ -53,7 +53,7 @@ func Switches() wire.Switches {
 		Unique: true, ExistingID: true, Versions: true, IdempotencyKeys: true,
 		UpdatedAfter: wire.FilterSupported, CustomFields: wire.PatchMerge, Tags: wire.PatchReplace,
 		FilterBound: wire.BoundInclusive, MergedIDs: wire.MergedSurvivor, Alter: true,
-		GranularityMS: 1, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope, TokenTTLMS: 30 * 60 * 1000,
+		GranularityMS: 1, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope, DealWrites: wire.DealEndpoints, TokenTTLMS: 30 * 60 * 1000,
 	}
 }
 

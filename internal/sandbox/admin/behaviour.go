@@ -56,6 +56,7 @@ func (s *server) setSwitches(r *http.Request) (any, error) {
 		{"retry_after", in.RetryAfter, []string{wire.RetrySeconds, wire.RetryDate, wire.RetryAbsent}},
 		{"filter_bound", in.FilterBound, []string{wire.BoundInclusive, wire.BoundExclusive}},
 		{"merged_ids", in.MergedIDs, []string{wire.MergedSurvivor, wire.MergedNotFound}},
+		{"deal_writes", in.DealWrites, []string{wire.DealEndpoints, wire.DealBornOpen, wire.DealPatch}},
 		{"webhook_form", in.WebhookForm, []string{wire.FormEnvelope, wire.FormGuide}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {

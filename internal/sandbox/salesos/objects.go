@@ -223,7 +223,7 @@ func (s *Server) create(object string) handler {
 			return *bad
 		}
 		if object == "deals" {
-			fixStage(given)
+			s.dealFields(nil, given)
 		}
 		rec, err := t.Create("", r.Actor(), given)
 		if err != nil {
@@ -267,7 +267,8 @@ func (s *Server) patch(object string) handler {
 		id := r.PathValue("id")
 		r.Call.Object, r.Call.ID = object, id
 		s.World.Race(wire.BeforeWrite, object, id)
-		if t.Get(id) == nil {
+		held := t.Get(id)
+		if held == nil {
 			return s.fail(http.StatusNotFound, "not found")
 		}
 		given, bad := s.fields(r, t, false)
@@ -275,7 +276,9 @@ func (s *Server) patch(object string) handler {
 			return *bad
 		}
 		if object == "deals" {
-			fixStage(given)
+			if problems := s.dealFields(held, given); len(problems) > 0 {
+				return s.invalid(problems)
+			}
 		}
 		rec, effect, err := t.Update(id, r.Actor(), s.seen(r), s.patchOf(t.Schema, given))
 		if err != nil {

@@ -51,7 +51,7 @@ func Switches() wire.Switches {
 		UpdatedAfter: wire.FilterSupported, CustomFields: wire.PatchMerge, Tags: wire.PatchReplace,
 		FilterBound: wire.BoundExclusive, MergedIDs: wire.MergedSurvivor, Alter: true,
 		GranularityMS: 1000, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope,
-		TokenTTLMS: 24 * 60 * 60 * 1000,
+		DealWrites: wire.DealEndpoints, TokenTTLMS: 24 * 60 * 60 * 1000,
 	}
 }
 

@@ -77,6 +77,13 @@ const (
 	MergedNotFound = "not_found"
 )
 
+// Values of Switches.DealWrites.
+const (
+	DealEndpoints = "endpoints"
+	DealBornOpen  = "born_open"
+	DealPatch     = "patch"
+)
+
 // Switches are the behaviours that a test or a developer can turn while a
 // server runs. What a vendor does not have is noted at the field.
 type Switches struct {
@@ -117,6 +124,10 @@ type Switches struct {
 	Alter bool `json:"alter"`
 	// MergedIDs is what the id of a record that was merged away answers: survivor | not_found.
 	MergedIDs string `json:"merged_ids"`
+	// DealWrites is where a deal's stage and status are taken from (SalesOS): move,
+	// close and POST, while a PATCH that changes them is refused (endpoints); the same, but
+	// every new deal is open in the first stage (born_open); from any PATCH too (patch).
+	DealWrites string `json:"deal_writes"`
 	// NoopBumps makes a PATCH that changes nothing count as a change.
 	NoopBumps bool `json:"noop_bumps"`
 	// TokenTTLMS is the life of an access token.
