@@ -35,6 +35,8 @@ func dealTranslated(ctx context.Context, p *Play) (string, error) {
 	if err != nil {
 		return read, err
 	}
+	// SalesOS takes the contact by PATCH and the deal's end by a call of its own.
+	p.cause(sideLeft, deal.ID)
 	p.cause(sideLeft, deal.ID)
 	if _, err := p.right.admin.EditRecord(ctx, dealsObject, made.ID, map[string]any{"stage": "won", "contact_id": who.right}); err != nil {
 		return read, fmt.Errorf("edit as a user on Acme: %w", err)
