@@ -5,11 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/accord-sync/accord/api/rest"
+	api "github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/api/webhook"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/acme"
 	"github.com/accord-sync/accord/internal/connector/caldav"
+	"github.com/accord-sync/accord/internal/connector/rest"
 	"github.com/accord-sync/accord/internal/connector/salesos"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/connector/tryton"
@@ -30,7 +31,7 @@ type Installer struct {
 	drivers *connector.Registry
 }
 
-var _ rest.Installer = (*Installer)(nil)
+var _ api.Installer = (*Installer)(nil)
 
 // NewInstaller makes an Installer of the drivers.
 func NewInstaller(drivers *connector.Registry) *Installer { return &Installer{drivers: drivers} }
@@ -75,9 +76,17 @@ func (i *Installer) Plan(text string, variables, secrets map[string]string) (Pla
 	return plan, err
 }
 
+// named is the driver of a system: that of its connector's name, or of its manifest.
+func (i *Installer) named(system *integration.System) (connector.Driver, error) {
+	if system.Manifest != nil {
+		return rest.New(system.Manifest), nil
+	}
+	return i.drivers.Driver(system.Connector)
+}
+
 // driver finds the driver of a side and checks that it knows the collections.
 func (i *Installer) driver(file *integration.Integration, side record.Side) (connector.Driver, error) {
-	driver, err := i.drivers.Driver(file.System(side).Connector)
+	driver, err := i.named(file.System(side))
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
 			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
@@ -116,27 +125,27 @@ func (i *Installer) ofConnection(connection ledger.Connection) (Plan, error) {
 }
 
 // Describe tells the API about a connection's integration.
-func (i *Installer) Describe(_ context.Context, connection ledger.Connection) (rest.Description, error) {
+func (i *Installer) Describe(_ context.Context, connection ledger.Connection) (api.Description, error) {
 	plan, err := i.ofConnection(connection)
 	if err != nil {
-		return rest.Description{}, err
+		return api.Description{}, err
 	}
-	described := rest.Description{Name: plan.Integration.Name}
+	described := api.Description{Name: plan.Integration.Name}
 	for n := range plan.Integration.Streams {
 		stream := &plan.Integration.Streams[n]
-		described.Streams = append(described.Streams, rest.StreamDescription{Name: stream.Name, Guards: guardsOf(stream)})
+		described.Streams = append(described.Streams, api.StreamDescription{Name: stream.Name, Guards: guardsOf(stream)})
 	}
 	return described, nil
 }
 
-func guardsOf(stream *integration.Stream) []rest.GuardDescription {
+func guardsOf(stream *integration.Stream) []api.GuardDescription {
 	if stream.Mode == integration.ModeMatchOnly {
 		return nil
 	}
-	var guards []rest.GuardDescription
+	var guards []api.GuardDescription
 	add := func(op ledger.GuardOp, guard integration.Guard) {
 		if !guard.Off {
-			guards = append(guards, rest.GuardDescription{Op: op, Max: guard.Max, Per: guard.Per})
+			guards = append(guards, api.GuardDescription{Op: op, Max: guard.Max, Per: guard.Per})
 		}
 	}
 	add(ledger.GuardDelete, stream.Deletes.Guard)
@@ -196,12 +205,18 @@ func authOf(auth integration.Auth) connector.Auth {
 	switch kind {
 	case integration.AuthBearer:
 		kind = transport.KindStatic
+	case integration.AuthAPIKey:
+		kind = transport.KindAPIKey
+	case integration.AuthNone:
+		kind = transport.KindNone
+	case integration.AuthAuthorizationCode:
+		kind = transport.KindAuthorizationCode
 	case integration.AuthBasic:
 		return connector.Auth{Kind: transport.KindBasic, ClientID: auth.Username, ClientSecret: auth.Password}
 	}
 	return connector.Auth{
 		Kind: kind, TokenURL: auth.TokenURL, ClientID: auth.ClientID, ClientSecret: auth.ClientSecret,
-		Audience: auth.Audience, Scopes: auth.Scopes, Token: auth.Token,
+		Audience: auth.Audience, Scopes: auth.Scopes, Token: auth.Token, RefreshToken: auth.RefreshToken,
 	}
 }
 

@@ -53,7 +53,8 @@ func Migrate(ctx context.Context, process Process) error {
 // nothing with the ledger, so that a test needs no database.
 func OpenAlone(plan Plan, side record.Side, allowPrivate []netip.Prefix, now func() time.Time) (connector.Connector, error) {
 	system := plan.Integration.System(side)
-	client := transport.New(transport.Options{Side: side, Concurrency: system.Limits.Concurrency, Now: now, AllowPrivate: allowPrivate})
+	client := transport.New(transport.Options{Side: side, Concurrency: system.Limits.Concurrency, Now: now, AllowPrivate: allowPrivate,
+		Plan: transport.PlanOf(plan.Driver(side))})
 	connected, err := plan.Driver(side).Open(connector.Config{
 		Side: side, BaseURL: system.BaseURL, Auth: authOf(system.Auth), Objects: objectsOf(plan.Integration, side),
 		Capabilities: effective(system.Capabilities, plan.Driver(side), ""), Client: client, Tokens: transport.NewMemoryTokens(), Now: now,

@@ -102,3 +102,27 @@ func TestCheckTellsWhatTheMappingCannotHold(t *testing.T) {
 	require.Contains(t, errors, "mistakes found: 1")
 	require.NotContains(t, out, "jane.doe")
 }
+
+// TestCheckLiveByManifest: the same test of a system that is reached by a manifest.
+func TestCheckLiveByManifest(t *testing.T) {
+	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(running.Close)
+	admin(t, running.AcmeURL+"/_admin/records/contacts", `{"fields":{"first_name":"Jane","last_name":"Doe","email":"jane.doe@example.com","lifecycle":"lead"}}`)
+	text, err := os.ReadFile(shipped)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "by-manifest.yaml")
+	edited := strings.Replace(string(text), "connector: acme", "connector: rest\n    manifest: acme", 1)
+	require.NoError(t, os.WriteFile(file, []byte(edited), 0o600))
+	code, out, errors := check(t, running, "accord-secret", file)
+	require.Zero(t, code, out+errors)
+	for _, line := range []string{"created in Acme CRM", "ok    right: token:", "ok    right: scope contacts: can be read", "ok    right: filter:", "ok    right: mapping leads: a sample record went"} {
+		require.Contains(t, out, line)
+	}
+
+	wrong := strings.Replace(edited, "manifest: acme", "manifest: {manifest: x}", 1)
+	require.NoError(t, os.WriteFile(file, []byte(wrong), 0o600))
+	code, _, errors = check(t, running, "accord-secret", file, "--offline")
+	require.Equal(t, fault.ExitCode(fault.Usage), code)
+	require.Contains(t, errors, "systems.right.manifest: the key title is missing")
+}

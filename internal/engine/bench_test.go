@@ -157,6 +157,9 @@ func newBenchWith(t tb, dir string, with setup, first func(*bench)) *bench {
 	if with.edit != nil {
 		text = with.edit(text)
 	}
+	if os.Getenv("ACCORD_TEST_MANIFEST") != "" {
+		text = byManifest(text)
+	}
 	variables := map[string]string{
 		"SALESOS_URL": leftServer.URL + "/v1", "SALESOS_TOKEN_URL": leftServer.URL + "/oauth/token", "SALESOS_CLIENT_ID": sandbox.DefaultClientID,
 		"ACME_URL": rightServer.URL + "/api/2", "ACME_TOKEN_URL": rightServer.URL + "/oauth/token", "ACME_CLIENT_ID": sandbox.DefaultClientID,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/accord-sync/accord/internal/document"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/mapping"
 )
@@ -66,22 +67,8 @@ func (d *decoder) problemAt(v value, line, column int, format string, args ...an
 
 func (d *decoder) full() bool { return len(d.problems) >= 10*maxProblems }
 
-// startOf is where a node begins; 0, 0 for none. The own token of an object
-// without braces is its first colon, so its first key stands for it.
-func startOf(node ast.Node) (line, column int) {
-	switch n := node.(type) {
-	case nil:
-		return 0, 0
-	case *ast.MappingNode:
-		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return startOf(n.Values[0].Key)
-		}
-	case *ast.MappingValueNode:
-		return startOf(n.Key)
-	}
-	at := node.GetToken().Position
-	return at.Line, at.Column
-}
+// startOf is where a node begins; 0, 0 for none.
+func startOf(node ast.Node) (line, column int) { return document.Start(node) }
 
 // sorted returns the problems in the order of the file.
 func (d *decoder) sorted() []fault.Detail {
@@ -175,21 +162,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func kindOf(node ast.Node) string {
-	switch node.Type() {
-	case ast.MappingType, ast.MappingValueType:
-		return "an object"
-	case ast.SequenceType:
-		return "a list"
-	case ast.NullType:
-		return "nothing"
-	case ast.IntegerType, ast.FloatType, ast.InfinityType, ast.NanType:
-		return "a number"
-	case ast.BoolType:
-		return "true or false"
-	}
-	return "text"
-}
+func kindOf(node ast.Node) string { return document.KindOf(node) }
 
 // literal returns a scalar's own text as it stands in the file.
 func (v value) literal() (string, bool) {

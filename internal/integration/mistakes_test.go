@@ -117,6 +117,15 @@ func mistakes() []mistake {
 		{"control character", "integration: base", "integration: ba\x01se"},
 		{"private character", "integration: base", "integration: ba\ue07bse"},
 		{"not UTF-8", "integration: base", "integration: ba\xffse"},
+		{"no manifest", "connector: acme", "connector: rest"},
+		{"a manifest of a connector in Go", "connector: acme", "connector: acme\n    manifest: acme"},
+		{"unknown manifest", "connector: acme", "connector: rest\n    manifest: nobody"},
+		{"manifest of another kind", "connector: acme", "connector: rest\n    manifest: [acme]"},
+		{"mistakes in a manifest", "connector: acme", "connector: rest\n    manifest:\n      manifest: x\n      title: X\n      colour: red\n      auth: {kinds: [magic]}\n" +
+			"      errors: {known: error}\n      get: {path: /a}\n      objects: {a: {list: {path: a}}}"},
+		{"secret in a manifest", "connector: acme", "connector: rest\n    manifest: {manifest: x, title: '${secret:t}', headers: {A: '${RIGHT_URL}'}}"},
+		{"half an authorization code", "kind: bearer, token", "kind: oauth2_authorization_code, token"},
+		{"nothing with a token", "kind: bearer, token", "kind: none, token"},
 		{"several at once", "    direction: both", "    direction: up\n    direktion: both\n    compare: {every: 1ms}"},
 	}
 }

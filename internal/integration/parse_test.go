@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -187,4 +188,24 @@ func TestShippedTrytonFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, streams, 1)
 	require.Empty(t, resolved.Systems.Right.Webhook.Secret, "Tryton is only polled")
+}
+
+// TestManifests: by name and in place, YAML and JSON.
+func TestManifests(t *testing.T) {
+	const small = `{"manifest":"small","title":"Small CRM","auth":{"kinds":["api_key"],"api_key":{"name":"X-Key"}},"errors":{"known":"error"},` +
+		`"list":{"path":"/{path}"},"get":{"path":"/{path}/{id}"},"objects":{"contacts":null}}`
+	named := strings.Replace(base(t), "connector: acme", "connector: rest\n    manifest: acme", 1)
+	require.Equal(t, "Acme CRM", mustParse(t, named).Systems.Right.Manifest.Title)
+	inPlace := strings.Replace(base(t), "connector: acme", "connector: rest\n    manifest: "+small, 1)
+	inPlace = strings.Replace(inPlace, "kind: bearer", "kind: api_key", 1)
+	parsed := mustParse(t, inPlace)
+	require.Equal(t, "contact", parsed.Systems.Right.Manifest.Objects["contacts"].Singular)
+	require.Contains(t, fmt.Sprint(Sentences(parsed)), "created in Small CRM")
+	require.True(t, parsed.Systems.Right.Capabilities.Unique.Probe, "what is left out is what the manifest says")
+	require.False(t, parsed.Systems.Left.Capabilities.SearchLag.Probe)
+	resolved, err := parsed.Resolve(map[string]string{"RIGHT_URL": "https://crm.example"}, map[string]string{"left": "a", "hook": "b", "right": "c"})
+	require.NoError(t, err)
+	require.Equal(t, "c", resolved.Systems.Right.Auth.Token)
+	require.Equal(t, AuthAPIKey, resolved.Systems.Right.Auth.Kind)
+	require.NotNil(t, resolved.Systems.Right.Manifest)
 }

@@ -63,7 +63,11 @@ func (t *teller) sayField(about, field, format string, args ...any) {
 
 // system is the readable name of a side's system.
 func (t *teller) system(side record.Side) string {
-	name := t.integration.System(side).Connector
+	system := t.integration.System(side)
+	if system.Manifest != nil {
+		return system.Manifest.Title
+	}
+	name := system.Connector
 	switch name {
 	case "salesos":
 		return "SalesOS"

@@ -4,6 +4,7 @@ package integration
 import (
 	"time"
 
+	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -31,8 +32,10 @@ type Systems struct {
 
 // System says how one side is reached and what it can do.
 type System struct {
-	// Connector names the driver: salesos, acme.
+	// Connector names the driver: salesos, acme, tryton, or ConnectorREST.
 	Connector string
+	// Manifest describes the system of ConnectorREST; nil for the others.
+	Manifest *manifest.Manifest
 	// BaseURL is the root of the API, http or https.
 	BaseURL string
 	// Auth says how calls are authorised.
@@ -45,31 +48,8 @@ type System struct {
 	Capabilities Capabilities
 }
 
-// The kinds of Auth.
-const (
-	// AuthClientCredentials mints tokens at TokenURL (RFC 6749, section 4.4).
-	AuthClientCredentials = "oauth2_client_credentials"
-	// AuthBearer sends Token as it is.
-	AuthBearer = "bearer"
-	// AuthBasic is a user with a password; how they are sent is the connector's affair.
-	AuthBasic = "basic"
-)
-
-// Auth says how calls are authorised.
-type Auth struct {
-	// Kind is AuthClientCredentials, AuthBearer or AuthBasic.
-	Kind string
-	// TokenURL, ClientID and ClientSecret are required for AuthClientCredentials.
-	TokenURL, ClientID, ClientSecret string
-	// Audience is sent with the token request where it is not empty.
-	Audience string
-	// Scopes are asked for; empty asks for what the client may.
-	Scopes []string
-	// Token is required for AuthBearer.
-	Token string
-	// Username and Password are required for AuthBasic.
-	Username, Password string
-}
+// ConnectorREST is the connector of systems that a manifest describes.
+const ConnectorREST = "rest"
 
 // Limits bounds the calls to one system.
 type Limits struct {

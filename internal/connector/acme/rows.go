@@ -92,24 +92,6 @@ func (c *client) row(object connector.Object, item any, header http.Header) (rec
 	return row, true
 }
 
-// reasonOf adds what the server says of one field, ["is invalid", …].
-func reasonOf(message string, reasons any) string {
-	message, _, _ = strings.Cut(message, ": ")
-	list, _ := reasons.([]any)
-	for n, reason := range list {
-		text, ok := reason.(string)
-		if !ok {
-			continue
-		}
-		if n == 0 {
-			message += ": " + text
-		} else {
-			message += ", " + text
-		}
-	}
-	return message
-}
-
 // explain reads the error envelope {"error": {type, code, message, fields,
 // existing_id}}. Its mark is error.type.
 func explain(body []byte) transport.VendorError {
@@ -140,7 +122,7 @@ func explain(body []byte) transport.VendorError {
 		// Several refused fields: the first by name, so that it does not change from try to try.
 		if safe := transport.SafeToken(name); said.Field == "" || safe < said.Field {
 			said.Field = safe
-			said.Message = reasonOf(said.Message, fields[name])
+			said.Message = transport.WithReasons(said.Message, fields[name])
 		}
 	}
 	return said

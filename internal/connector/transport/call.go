@@ -28,6 +28,13 @@ type API struct {
 	Title string
 	// Explain reads the vendor's error envelope; body may be anything.
 	Explain func(body []byte) VendorError
+	// Means says what a refusal means where its status alone would say something
+	// else; nil, or an empty code: the status counts.
+	Means func(status int, said VendorError) fault.Code
+	// Authorize puts the token on a request; nil: as a bearer token.
+	Authorize func(request *http.Request, token string)
+	// Plan names the headers that tell about the plan, beyond the usual ones.
+	Plan PlanHeaders
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -146,7 +153,11 @@ func (a *API) request(ctx context.Context, call Call, payload []byte, token stri
 	}
 	request.Header.Set("Accept", accept)
 	request.Header.Set("User-Agent", "accord-sync")
-	request.Header.Set("Authorization", "Bearer "+token)
+	if a.Authorize == nil {
+		request.Header.Set("Authorization", "Bearer "+token)
+	} else {
+		a.Authorize(request, token)
+	}
 	if payload != nil {
 		request.Header.Set("Content-Type", content)
 	}

@@ -90,6 +90,37 @@ func ParseQuota(status int, header http.Header, now time.Time) connector.QuotaSe
 	return seen
 }
 
+// PlanHeaders names a vendor's own headers about its plan; empty ones are not sent.
+type PlanHeaders struct {
+	// Limit and Remaining count calls; Reset is epoch seconds, epoch milliseconds
+	// or seconds to go.
+	Limit, Remaining, Reset string
+}
+
+// PlanOf is what a driver's vendor calls the headers about its plan; a driver
+// that does not say has the usual ones only.
+func PlanOf(driver connector.Driver) PlanHeaders {
+	if named, ok := driver.(interface{ PlanHeaders() PlanHeaders }); ok {
+		return named.PlanHeaders()
+	}
+	return PlanHeaders{}
+}
+
+// usual puts what the vendor's own headers say under the usual names.
+func (p PlanHeaders) usual(header http.Header) http.Header {
+	if p.Remaining == "" || header.Get(p.Remaining) == "" {
+		return header
+	}
+	renamed := header.Clone()
+	for name, own := range map[string]string{"X-RateLimit-Limit": p.Limit, "X-RateLimit-Remaining": p.Remaining, "X-RateLimit-Reset": p.Reset} {
+		renamed.Del(name)
+		if own != "" && header.Get(own) != "" {
+			renamed.Set(name, header.Get(own))
+		}
+	}
+	return renamed
+}
+
 // untilReset tells epoch seconds, epoch milliseconds and seconds to go apart
 // by their size; server is the server's clock. Epoch seconds are cut off, and so
 // is the server's Date: the end of the window may lie up to a second later than

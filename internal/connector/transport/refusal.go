@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 
 	"github.com/accord-sync/accord/internal/fault"
 )
@@ -23,7 +24,7 @@ type VendorError struct {
 // is the one of both API pages; what they do not name goes by its class.
 func (a *API) refusal(call Call, reply Reply) error {
 	said := a.Explain(reply.Body)
-	coded := a.classify(call, reply, said)
+	coded := a.meant(call, reply, said)
 	coded.Status = reply.Status
 	coded.VendorCode = said.Code
 	coded.VendorMessage = said.Message
@@ -32,6 +33,22 @@ func (a *API) refusal(call Call, reply Reply) error {
 		coded.RequestID = requestID(reply.Header)
 	}
 	return coded
+}
+
+// meant goes by what the refusal is said to mean, else by its status.
+func (a *API) meant(call Call, reply Reply, said VendorError) *fault.Error {
+	if a.Means == nil {
+		return a.classify(call, reply, said)
+	}
+	statuses := map[fault.Code]int{
+		fault.Invalid: http.StatusUnprocessableEntity, fault.Auth: http.StatusUnauthorized, fault.Forbidden: http.StatusForbidden,
+		fault.Gone: http.StatusNotFound, fault.Duplicate: http.StatusConflict, fault.Stale: http.StatusPreconditionFailed,
+		fault.Throttled: http.StatusTooManyRequests, fault.Transient: http.StatusServiceUnavailable,
+	}
+	if status, known := statuses[a.Means(reply.Status, said)]; known {
+		reply.Status = status
+	}
+	return a.classify(call, reply, said)
 }
 
 func (a *API) classify(call Call, reply Reply, said VendorError) *fault.Error {
@@ -58,7 +75,7 @@ func (a *API) classify(call Call, reply Reply, said VendorError) *fault.Error {
 		return fault.New(fault.Stale, "the record has changed in %s meanwhile; it is read again", a.Title)
 	case http.StatusTooManyRequests:
 		coded := fault.New(fault.Throttled, "%s asks to slow down; the side waits", a.Title)
-		coded.After = ParseQuota(status, reply.Header, a.Now()).PausedUntil.Sub(a.Now())
+		coded.After = ParseQuota(status, a.Plan.usual(reply.Header), a.Now()).PausedUntil.Sub(a.Now())
 		coded.After = clampPause(coded.After)
 		return coded
 	}
@@ -121,4 +138,21 @@ func LocationID(header http.Header) string {
 		return ""
 	}
 	return id
+}
+
+// WithReasons adds what a vendor says of one field, ["is invalid", …], to its
+// message. What the message repeats of it after a colon is left out.
+func WithReasons(message string, reasons any) string {
+	list, _ := reasons.([]any)
+	texts := make([]string, 0, len(list))
+	for _, reason := range list {
+		if text, ok := reason.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts) == 0 {
+		return message
+	}
+	message, _, _ = strings.Cut(message, ": ")
+	return message + ": " + strings.Join(texts, ", ")
 }

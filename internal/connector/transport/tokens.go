@@ -24,6 +24,10 @@ const (
 	// KindBasic is a user with a password, for drivers that send or exchange them
 	// themselves; a TokenSource does not know it.
 	KindBasic = "basic"
+	// KindAPIKey is a key that a driver sends in its own way; a TokenSource does not know it.
+	KindAPIKey = "api_key"
+	// KindNone sends nothing: see NoTokens.
+	KindNone = "none"
 )
 
 const (
@@ -85,11 +89,16 @@ func NewTokenSource(cfg connector.Config, title string, grant Grant) (*TokenSour
 	return source, nil
 }
 
+// NoTokens is the source of a system that wants no credentials: its tokens are empty.
+func NoTokens(title string) *TokenSource {
+	return &TokenSource{auth: connector.Auth{Kind: KindNone}, title: title, now: time.Now}
+}
+
 // Token returns a token that is good now, and mints one if need be. Errors:
 // fault.Auth when the credentials are refused, Transient or Throttled when the
 // token endpoint cannot answer.
 func (s *TokenSource) Token(ctx context.Context) (connector.Token, error) {
-	if s.auth.Kind == KindStatic {
+	if s.fixed() {
 		return connector.Token{Access: s.auth.Token}, nil
 	}
 	if token := s.held(); s.good(token) {
@@ -108,7 +117,10 @@ func (s *TokenSource) Token(ctx context.Context) (connector.Token, error) {
 
 // Renew replaces a token that the server refused, unless somebody already did.
 func (s *TokenSource) Renew(ctx context.Context, stale connector.Token) (connector.Token, error) {
-	if s.auth.Kind == KindStatic {
+	if s.auth.Kind == KindNone {
+		return connector.Token{}, fault.New(fault.Auth, "%s wants credentials; give them under auth", s.title)
+	}
+	if s.fixed() {
 		return connector.Token{}, fault.New(fault.Auth, "%s refuses the static token; put a valid one into the credentials", s.title)
 	}
 	s.mu.Lock()
@@ -122,6 +134,9 @@ func (s *TokenSource) Renew(ctx context.Context, stale connector.Token) (connect
 	}
 	return s.renew(ctx, stale)
 }
+
+// fixed reports whether there is nothing to mint.
+func (s *TokenSource) fixed() bool { return s.auth.Kind == KindStatic || s.auth.Kind == KindNone }
 
 // Refused tells that a token was refused although it was fresh.
 func (s *TokenSource) Refused(token connector.Token) {

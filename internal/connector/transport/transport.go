@@ -43,6 +43,8 @@ type Options struct {
 	Concurrency int
 	// Quota is asked before each call and told what the answers said; nil is Unlimited.
 	Quota connector.Quota
+	// Plan names the headers that tell about the plan, beyond the usual ones.
+	Plan PlanHeaders
 	// Log gets one line per call; nil discards.
 	Log logrus.FieldLogger
 	// Registerer gets the metrics; nil keeps them unregistered.
@@ -143,7 +145,7 @@ func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if !unmetered(ctx) {
-		t.options.Quota.Observe(ctx, ParseQuota(response.StatusCode, response.Header, t.options.Now()))
+		t.options.Quota.Observe(ctx, ParseQuota(response.StatusCode, t.options.Plan.usual(response.Header), t.options.Now()))
 	}
 	response.Body = &cappedBody{inner: response.Body, left: t.options.MaxBody, limit: t.options.MaxBody, done: done}
 	return response, nil

@@ -1,0 +1,118 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/manifest"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// ParseWebhook verifies the signature that the manifest describes and reads one
+// event or a batch. Events of collections that the manifest does not have are
+// left out without an error.
+func (d Driver) ParseWebhook(header http.Header, body []byte, secrets []string, now time.Time) ([]connector.Event, error) {
+	webhook := d.manifest.Webhook
+	if webhook == nil {
+		return nil, fault.New(fault.Unauthorized, "the manifest of %s has no webhook; whoever called is not known", d.manifest.Title)
+	}
+	fallbackID, err := verify(webhook.Signature, header, body, secrets, now)
+	if err != nil {
+		return nil, err
+	}
+	value, err := transport.DecodeJSON(body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the webhook's body is not JSON")
+	}
+	found, present := manifest.Look(value, webhook.Events.List)
+	batch, isList := found.([]any)
+	if !isList {
+		batch = []any{found}
+	}
+	if !present {
+		return nil, fault.New(fault.Invalid, "the webhook's body has no %s", webhook.Events.List)
+	}
+	if fallbackID == "" {
+		fallbackID = transport.BodyHash(body)
+	}
+	events := make([]connector.Event, 0, len(batch))
+	broken := 0
+	for i, item := range batch {
+		event, known, ok := d.event(item, fallbackID+"-"+strconv.Itoa(i))
+		switch {
+		case !ok:
+			broken++
+		case known:
+			events = append(events, event)
+		}
+	}
+	// One broken event must not cost the others; a batch of nothing else is refused.
+	if broken > 0 && broken == len(batch) {
+		return nil, fault.New(fault.Invalid, "the webhook's body holds no event that can be read")
+	}
+	return events, nil
+}
+
+// event reads one event. known is false for other collections, ok is false when
+// it names no record or no kind.
+func (d Driver) event(item any, fallbackID string) (event connector.Event, known, ok bool) {
+	said := d.manifest.Webhook.Events
+	kind := textAt(item, said.Kind)
+	word := kind
+	if end := strings.IndexAny(kind, "./:"); end >= 0 {
+		word = kind[:end]
+	}
+	if named := textAt(item, said.Object); named != "" {
+		word = named
+	}
+	if kind == "" {
+		return event, false, false
+	}
+	object := d.manifest.Word(word)
+	if object == nil {
+		return event, false, true
+	}
+	id, ok := idAt(item, said.Record)
+	if !ok {
+		return event, true, false
+	}
+	event = connector.Event{ID: fallbackID, Object: object.Name, RecordID: id, Kind: transport.SafeToken(kind)}
+	if own, has := idAt(item, said.ID); has {
+		event.ID = own
+	}
+	event.MergedInto, _ = idAt(item, said.MergedInto)
+	gone := event.MergedInto != "" || slices.ContainsFunc(said.Deletes, func(ending string) bool { return ending != "" && strings.HasSuffix(kind, ending) })
+	// Only what an app wrote can be our own echo; a person's edit always asks for a
+	// look. Where events do not tell who acted, only what they show counts.
+	if byApp := said.Actor == "" || strings.HasPrefix(textAt(item, said.Actor), said.Apps); !gone && byApp {
+		event.Shown = d.shown(object, item, id)
+	}
+	return event, true, true
+}
+
+// shown is what the event shows of the record; nil: nothing.
+func (d Driver) shown(object *manifest.Object, item any, id string) *record.Record {
+	said := d.manifest.Webhook.Events
+	shown := record.Record{}
+	if said.Actor != "" {
+		shown.Version = versionAt(item, said.Version, object.Records)
+	}
+	row, _ := manifest.Look(item, said.Row)
+	if fields, ok := row.(map[string]any); ok {
+		if own, has := idAt(fields, object.Records.ID); has && own == id {
+			shown.Fields = fields
+			shown.CreatedAt = timeAt(fields, object.Records.CreatedAt, object.Records.Times)
+			shown.UpdatedAt = timeAt(fields, object.Records.UpdatedAt, object.Records.Times)
+		}
+	}
+	if shown.Version == "" && shown.Fields == nil {
+		return nil
+	}
+	return &shown
+}
