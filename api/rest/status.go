@@ -99,8 +99,11 @@ func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Sid
 		answer.PausedUntil = optionalTime(paused)
 	}
 	if state.QuotaKnown {
-		limit, remaining := state.QuotaLimit, state.QuotaRemaining
-		answer.Quota.Limit, answer.Quota.Remaining, answer.Quota.ResetAt = &limit, &remaining, optionalTime(state.QuotaResetAt)
+		limit, remaining := state.Plan(now)
+		answer.Quota.Limit = &limit
+		if remaining >= 0 {
+			answer.Quota.Remaining, answer.Quota.ResetAt = &remaining, optionalTime(state.QuotaResetAt)
+		}
 	}
 	answer.Webhook.State, answer.Webhook.Url = state.WebhookState, optional(state.WebhookURL)
 	switch {

@@ -38,6 +38,10 @@ type Control interface {
 	Resolve(ctx context.Context, conflictID string, resolution control.Resolution) error
 	// ReplayDeadLetters makes parked records due; no ids: all open ones.
 	ReplayDeadLetters(ctx context.Context, key ledger.Key, ids []string) (int, error)
+	// PatchDeadLetter gives a parked record values for its next replay.
+	PatchDeadLetter(ctx context.Context, id string, overrides ledger.Values) (ledger.DeadLetter, error)
+	// Discard ends an open dead letter; reason is the person's.
+	Discard(ctx context.Context, id, reason string) error
 	// ApproveGuard lets held operations happen; no ids: all that wait.
 	ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error)
 	// RejectGuard refuses held operations; no ids: all that wait.
@@ -97,7 +101,7 @@ func New(options Options) *cobra.Command {
 	root.AddCommand(
 		syncCommand(options), statusCommand(options), runsCommand(options),
 		conflictsCommand(options), resolveCommand(options),
-		deadLettersCommand(options), replayCommand(options),
+		deadLettersCommand(options), correctCommand(options), replayCommand(options), discardCommand(options),
 		guardCommand(options), approveCommand(options), rejectCommand(options),
 		pauseCommand(options), resumeCommand(options), restoredCommand(options),
 		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options),

@@ -60,6 +60,22 @@ func (r *runner) ReplayDeadLetters(_ context.Context, _ ledger.Key, ids []string
 	return len(slices.Compact(slices.Clone(ids))) - r.unknown, nil
 }
 
+func (r *runner) PatchDeadLetter(ctx context.Context, id string, overrides ledger.Values) (ledger.DeadLetter, error) {
+	key, _, err := r.store.FindDeadLetter(ctx, id)
+	if err != nil {
+		return ledger.DeadLetter{}, err
+	}
+	return r.store.PatchDeadLetter(ctx, key, id, overrides)
+}
+
+func (r *runner) Discard(ctx context.Context, id, reason string) error {
+	key, _, err := r.store.FindDeadLetter(ctx, id)
+	if err != nil {
+		return err
+	}
+	return r.store.DiscardDeadLetter(ctx, key, id, reason)
+}
+
 func (r *runner) ApproveGuard(ctx context.Context, key ledger.Key, ids []string) (int, error) {
 	return r.store.DecideHeld(ctx, key, ids, ledger.HeldApproved)
 }

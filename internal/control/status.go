@@ -161,7 +161,11 @@ func (c *Control) side(ctx context.Context, key ledger.Key, side record.Side, no
 		status.PausedUntil = instant(state.PausedUntil)
 	}
 	if state.QuotaKnown {
-		status.Quota = QuotaStatus{Limit: &state.QuotaLimit, Remaining: &state.QuotaRemaining, ResetAt: instant(state.QuotaResetAt)}
+		limit, remaining := state.Plan(now)
+		status.Quota.Limit = &limit
+		if remaining >= 0 {
+			status.Quota.Remaining, status.Quota.ResetAt = &remaining, instant(state.QuotaResetAt)
+		}
 	}
 	if status.Webhook.State == "" {
 		status.Webhook.State = "none"

@@ -65,6 +65,15 @@ type SideState struct {
 	Skew time.Duration
 }
 
+// Plan is what is known at now of the vendor's plan: its calls a minute, and how
+// many are left (-1: not known, as the window they were told of is over).
+func (s SideState) Plan(now time.Time) (limit, remaining int) {
+	if !s.QuotaResetAt.IsZero() && !s.QuotaResetAt.After(now) {
+		return s.QuotaLimit, -1
+	}
+	return s.QuotaLimit, s.QuotaRemaining
+}
+
 // StreamState is the schedule of a stream of a connection.
 type StreamState struct {
 	Stream                    string
