@@ -52,6 +52,9 @@ func (p *player) quietCompare() {
 	p.quiet()
 }
 
+// heardOf is when nothing but webhooks has told of what users did.
+const heardOf = "by webhooks alone"
+
 // heard: what was told by webhooks needs no poll.
 func (p *player) heard() {
 	now := p.situation()
@@ -60,7 +63,7 @@ func (p *player) heard() {
 		right, okRight := now.records[link.Right]
 		told := !p.missed[link.Left] && !p.missed[link.Right] && okLeft && okRight && !now.named[link.Left] && !now.named[link.Right]
 		if link.State == ledger.LinkActive && told {
-			p.agree("by webhooks alone", link, left, right, now)
+			p.agree(heardOf, link, left, right, now)
 		}
 	}
 }
@@ -203,6 +206,10 @@ func (p *player) agree(when string, link ledger.Link, left, right wire.Record, n
 	for _, field := range p.stream.Mapping.Fields() {
 		name := field.Name()
 		if _, conflicting := now.open[link.ID+"/"+name]; conflicting {
+			continue
+		}
+		if name == "owner" && p.h.settings.late > 0 && when == heardOf {
+			// The users themselves are not told of, and polls may not see them yet.
 			continue
 		}
 		if name == "source" && (p.edited("source", record.Right) || p.madeByService(link.Left)) {

@@ -234,7 +234,11 @@ func (p *plan) write(field *mapping.Field, outcome merge.Outcome, now pair) erro
 		if err != nil {
 			return err
 		}
-		if len(one.patch) > 0 && (outcome.From.Valid() || changed(field, one.expected, now.of(target).values[name])) {
+		needless := !changed(field, one.expected, now.of(target).values[name])
+		if outcome.From.Valid() {
+			needless = one.stands(now)
+		}
+		if len(one.patch) > 0 && !needless {
 			needed = append(needed, one)
 		}
 	}
@@ -253,6 +257,16 @@ type fieldWrite struct {
 	target   record.Side
 	patch    map[string]any
 	expected any
+}
+
+// stands reports whether the target was read and holds all that would be sent.
+func (w fieldWrite) stands(now pair) bool {
+	for path, value := range w.patch {
+		if held, ok := now.of(w.target).record.Fields.Get(path); !ok || !sameValue(held, value) {
+			return false
+		}
+	}
+	return true
 }
 
 func writeOf(field *mapping.Field, target record.Side, outcome merge.Outcome, now pair) (fieldWrite, error) {

@@ -69,7 +69,9 @@ func (p *pass) overToVersioned(ctx context.Context, link ledger.Link) (done bool
 	if err != nil {
 		return true, err
 	}
-	if !ok || source.record.Ref != p.work.Ref {
+	if !ok || source.record.Ref != p.work.Ref || len(p.openReferences(p.refs.lookup, source)) > 0 {
+		// A reference that cannot be carried over takes its place in the base at once:
+		// that wants a look at what the other side holds.
 		return false, nil
 	}
 	target := view{
@@ -108,6 +110,10 @@ func (p *pass) plain(made plan, side record.Side) bool {
 		return false
 	}
 	for name := range write.sent {
+		if sameValue(write.sent[name], write.before[name]) {
+			// Perhaps there is nothing to write: only a read can tell.
+			return false
+		}
 		for _, path := range p.stream.Mapping.Field(name).Paths(side) {
 			if _, sent := write.patch[path]; !sent || strings.Contains(path, ".") {
 				return false
