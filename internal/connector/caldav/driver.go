@@ -12,9 +12,10 @@
 // title, description, location, url are text. starts_at and ends_at carry the
 // offset of the event's zone, and time_zone its name in the IANA database: the
 // same instant under another offset is the same time, and a new time_zone leaves
-// the instants where they are. Of an event with all_day they are dates, the end
-// being the first day after it. A floating time, which has no zone, shows without
-// an offset. status is tentative, confirmed or cancelled; categories a list of
+// the instants where they are. With all_day they are the first moments of the first
+// day and of the day after the last; such an event has no zone of its own, and is
+// in UTC unless it was written with another. A floating time, which is in no zone,
+// shows without an offset. status is tentative, confirmed or cancelled; categories a list of
 // texts; attendees a list of {email, name, status} in the order of the calendar,
 // where status is needs-action, accepted, declined or tentative; recurrence a rule
 // ("FREQ=WEEKLY;BYDAY=MO"). x.some_name is the property X-SOME-NAME: the place of

@@ -47,39 +47,46 @@ func (e event) moment(of *ical.Component, name string) (ical.Moment, bool) {
 	return ical.ParseMoment(e.calendar, found, found.Value)
 }
 
-// ends is when a component ends: by its DTEND, by its DURATION, or, of a day
-// without either, the next day.
-func (e event) ends(of *ical.Component) (ical.Moment, bool) {
+// ends is when a component ends: by its DTEND or its DURATION; said is false where
+// it has neither, and RFC 5545 (3.6.1) implies the day's end, or the beginning.
+func (e event) ends(of *ical.Component) (end ical.Moment, said, ok bool) {
 	if end, ok := e.moment(of, "DTEND"); ok {
-		return end, true
+		return end, true, true
 	}
 	start, ok := e.moment(of, "DTSTART")
 	if !ok {
-		return ical.Moment{}, false
+		return ical.Moment{}, false, false
 	}
-	if found := of.First("DURATION"); found != nil {
+	found := of.First("DURATION")
+	switch {
+	case found != nil:
 		length, ok := ical.ParseDuration(found.Value)
-		if !ok {
-			return ical.Moment{}, false
+		if ok && start.Form == ical.Zoned {
+			return start.At(start.Instant().Add(length)), true, true
 		}
-		if start.Form == ical.Zoned {
-			return start.At(start.Instant().Add(length)), true
-		}
-		return start.Shifted(start.Wall.Add(length)), true
+		return start.Shifted(start.Wall.Add(length)), true, ok
+	case start.Form == ical.Date:
+		return start.Shifted(start.Wall.Add(24 * time.Hour)), false, true
 	}
-	return start.Shifted(start.Wall.Add(24 * time.Hour)), start.Form == ical.Date
+	return start, false, true
 }
 
-// shown is a moment as a field has it: a day as a date, a time with the offset of
-// its zone; a floating time has none.
-func shown(at ical.Moment, ok bool) any {
+// shown is a moment as a field has it: with the offset of its zone, a day as its
+// first moment. A floating time has no offset.
+func (e event) shown(at ical.Moment, ok bool) any {
 	switch {
 	case !ok:
 		return nil
-	case at.Form == ical.Date:
-		return at.Wall.Format(time.DateOnly)
 	case at.Form == ical.Floating:
 		return at.Wall.Format(localLayout)
+	case at.Form == ical.Date:
+		kept := e.main.TextOf(dayZone)
+		if zone, ok := ical.LoadZone(kept); ok {
+			return zone.Instant(at.Wall).Format(time.RFC3339)
+		}
+		if _, err := time.Parse(offsetLayout, kept); err == nil {
+			return at.Wall.Format(localLayout) + kept
+		}
 	}
 	return at.Instant().Format(time.RFC3339)
 }
@@ -91,11 +98,11 @@ const localLayout = "2006-01-02T15:04:05"
 func (e event) fields(id string) record.Fields {
 	main := e.main
 	start, hasStart := e.moment(main, "DTSTART")
-	end, hasEnd := e.ends(main)
+	end, _, hasEnd := e.ends(main)
 	return record.Fields{
 		"id": id, "uid": text(main, "UID"),
 		"title": text(main, "SUMMARY"), "description": text(main, "DESCRIPTION"), "location": text(main, "LOCATION"), "url": text(main, "URL"),
-		"starts_at": shown(start, hasStart), "ends_at": shown(end, hasEnd),
+		"starts_at": e.shown(start, hasStart), "ends_at": e.shown(end, hasEnd),
 		"all_day": hasStart && start.Form == ical.Date, "time_zone": e.zoneName(start, hasStart),
 		"status": lower(main, "STATUS"), "categories": categories(main), "attendees": attendees(main), "organizer": organizer(main),
 		"recurrence": recurrence(main), "exceptions": e.exceptions(),
@@ -117,8 +124,12 @@ func lower(of *ical.Component, name string) any {
 	return nil
 }
 
-// dayZone is the property that keeps the zone of a day: iCalendar has none for it,
-// and a day that becomes a time again must not end up in another zone.
+// offsetLayout is an offset that stands for a zone.
+const offsetLayout = "-07:00"
+
+// dayZone is the property that keeps the zone of a day, or the offset it was given
+// with: iCalendar has none for it, and a day that becomes a time again must not end
+// up in another zone.
 const dayZone = "X-ACCORD-TIME-ZONE"
 
 // zoneName is the IANA name of an event's zone; nil for a floating time, for a day
@@ -130,7 +141,9 @@ func (e event) zoneName(at ical.Moment, ok bool) any {
 	case ok && at.Form == ical.Zoned && at.Zone.Name != "":
 		return at.Zone.Name
 	case ok && at.Form == ical.Date:
-		return text(e.main, dayZone)
+		if zone, ok := ical.LoadZone(e.main.TextOf(dayZone)); ok {
+			return zone.Name
+		}
 	}
 	return nil
 }
@@ -223,7 +236,7 @@ func (e event) exceptions() any {
 		for _, value := range ical.Split(line.Value) {
 			at, ok := ical.ParseMoment(e.calendar, line, value)
 			if ok && len(listed) < maxExceptions {
-				listed = append(listed, map[string]any{"at": shown(at, ok), "cancelled": true})
+				listed = append(listed, map[string]any{"at": e.shown(at, ok), "cancelled": true})
 			}
 		}
 	}
@@ -233,9 +246,9 @@ func (e event) exceptions() any {
 			continue
 		}
 		start, hasStart := e.moment(one, "DTSTART")
-		end, hasEnd := e.ends(one)
-		listed = append(listed, map[string]any{"at": shown(at, ok), "cancelled": lower(one, "STATUS") == "cancelled",
-			"title": text(one, "SUMMARY"), "starts_at": shown(start, hasStart), "ends_at": shown(end, hasEnd)})
+		end, _, hasEnd := e.ends(one)
+		listed = append(listed, map[string]any{"at": e.shown(at, ok), "cancelled": lower(one, "STATUS") == "cancelled",
+			"title": text(one, "SUMMARY"), "starts_at": e.shown(start, hasStart), "ends_at": e.shown(end, hasEnd)})
 	}
 	return listed
 }

@@ -19,7 +19,7 @@ func (e event) move(fields map[string]any) (moved bool, err error) {
 		return false, nil
 	}
 	start, hasStart := e.moment(e.main, "DTSTART")
-	end, hasEnd := e.ends(e.main)
+	end, hasEnd, _ := e.ends(e.main)
 	form, err := e.form(fields, start, hasStart)
 	if err != nil {
 		return false, err
@@ -35,12 +35,14 @@ func (e event) move(fields map[string]any) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if hasNewEnd && newEnd.Form == ical.Date && newEnd.Wall.Equal(newStart.Wall) {
-		// The day of the end is not part of an event; some say it as if it were.
-		newEnd.Wall = newEnd.Wall.Add(24 * time.Hour)
+	if hasNewEnd && newEnd.Form == ical.Date {
+		newEnd.Wall = dayAfter(fields["ends_at"], newStart, newEnd)
 	}
 	if hasNewEnd && newEnd.Instant().Before(newStart.Instant()) {
 		return false, refused("ends_at", "it is before starts_at")
+	}
+	if hasNewEnd && !hasEnd && newEnd.Form != ical.Date && same(newStart, newEnd) {
+		hasNewEnd = false // as it is without one
 	}
 	if hasStart && same(start, newStart) && hasEnd == hasNewEnd && (!hasEnd || same(end, newEnd)) {
 		return false, nil
@@ -108,14 +110,45 @@ func (e event) form(fields map[string]any, start ical.Moment, hasStart bool) (ic
 		}
 		allDay = flag
 	}
-	e.main.Put(dayZone)
+	kept := ""
 	if allDay {
-		if form.Form == ical.Zoned && form.Zone.Name != "" {
-			e.main.Put(dayZone, ical.NewText(dayZone, form.Zone.Name))
-		}
+		kept = dayZoneOf(form, fields["starts_at"], e.main.TextOf(dayZone))
 		form = ical.Moment{Form: ical.Date}
 	}
+	if kept == "" {
+		e.main.Put(dayZone)
+	} else if e.main.TextOf(dayZone) != kept {
+		e.main.Put(dayZone, ical.NewText(dayZone, kept))
+	}
 	return form, nil
+}
+
+// dayZoneOf is what a day keeps: the name of its zone, else the offset that its
+// beginning is given with, else what it kept.
+func dayZoneOf(form ical.Moment, start any, held string) string {
+	if form.Form == ical.Zoned && form.Zone.Name != "" {
+		return form.Zone.Name
+	}
+	words, _ := asText(start)
+	if at, err := time.Parse(time.RFC3339, words); err == nil {
+		if _, offset := at.Zone(); offset != 0 {
+			return at.Format(offsetLayout)
+		}
+		return ""
+	}
+	return held
+}
+
+// dayAfter is the day that ends an event of days, which is not part of it any
+// more. An end within a day means all of that day, as does that of the beginning.
+func dayAfter(given any, start, end ical.Moment) time.Time {
+	words, _ := asText(given)
+	at, err := time.Parse(time.RFC3339, words)
+	within := err == nil && (at.Hour() != 0 || at.Minute() != 0 || at.Second() != 0)
+	if within || end.Wall.Equal(start.Wall) {
+		return end.Wall.Add(24 * time.Hour)
+	}
+	return end.Wall
 }
 
 func inZone(zone *ical.Zone) ical.Moment {

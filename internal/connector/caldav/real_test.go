@@ -102,10 +102,19 @@ func TestRealTimes(t *testing.T) {
 	})
 	t.Run("a day, and back, stays in its zone", func(t *testing.T) {
 		event = changed(t, conn, event, map[string]any{"all_day": true, "starts_at": "2026-12-02T00:00:00+01:00", "ends_at": "2026-12-03T00:00:00+01:00"})
-		shows(t, event, map[string]any{"starts_at": "2026-12-02", "ends_at": "2026-12-03", "all_day": true, "time_zone": "Europe/Berlin"})
+		shows(t, event, map[string]any{"starts_at": "2026-12-02T00:00:00+01:00", "ends_at": "2026-12-03T00:00:00+01:00", "all_day": true, "time_zone": "Europe/Berlin"})
 		require.Contains(t, s.Text(t, event.Ref.ID), "DTSTART;VALUE=DATE:20261202\n")
 		event = changed(t, conn, event, map[string]any{"all_day": false, "starts_at": "2026-12-02T08:00:00Z", "ends_at": nil})
-		shows(t, event, map[string]any{"starts_at": "2026-12-02T09:00:00+01:00", "ends_at": nil, "all_day": false, "time_zone": "Europe/Berlin"})
+		shows(t, event, map[string]any{"starts_at": "2026-12-02T09:00:00+01:00", "ends_at": "2026-12-02T09:00:00+01:00", "all_day": false, "time_zone": "Europe/Berlin"})
+	})
+	t.Run("a day in no zone keeps its date", func(t *testing.T) {
+		s.Put(t, "day.ics", caldavtest.Event("day", "DTSTART;VALUE=DATE:20261224"))
+		got := read(t, conn, "day.ics")
+		shows(t, got, map[string]any{"starts_at": "2026-12-24T00:00:00Z", "ends_at": "2026-12-25T00:00:00Z", "all_day": true, "time_zone": nil})
+		got = changed(t, conn, got, map[string]any{"starts_at": "2026-12-26T00:00:00-03:00", "ends_at": "2026-12-27T23:59:59-03:00"})
+		shows(t, got, map[string]any{"starts_at": "2026-12-26T00:00:00-03:00", "ends_at": "2026-12-28T00:00:00-03:00", "all_day": true, "time_zone": nil})
+		require.Contains(t, s.Text(t, "day.ics"), "DTSTART;VALUE=DATE:20261226\n")
+		require.Contains(t, s.Text(t, "day.ics"), "DTEND;VALUE=DATE:20261228\n")
 	})
 	t.Run("an event of a program keeps its own zone and form", func(t *testing.T) {
 		s.Put(t, "outlook.ics", "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VTIMEZONE\nTZID:W. Europe Standard Time\nBEGIN:STANDARD\nDTSTART:16010101T030000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\n"+
