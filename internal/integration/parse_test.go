@@ -209,3 +209,36 @@ func TestManifests(t *testing.T) {
 	require.Equal(t, AuthAPIKey, resolved.Systems.Right.Auth.Kind)
 	require.NotNil(t, resolved.Systems.Right.Manifest)
 }
+
+func TestShippedCalendarFile(t *testing.T) {
+	text, err := os.ReadFile("../../integrations/acme-calendar.yaml")
+	require.NoError(t, err)
+	parsed, err := Parse(text)
+	require.NoError(t, err)
+	variables := map[string]string{"ACME_CLIENT_ID": "a", "ACME_URL": "https://acme.example/api/2", "ACME_TOKEN_URL": "https://acme.example/oauth/token",
+		"CALENDAR_URL": "https://dav.example/ana/work", "CALENDAR_USER": "ana"}
+	secrets := map[string]string{"acme_client_secret": "a", "acme_webhook": "b", "calendar_password": "c"}
+	for category, inScope := range map[string][]bool{"Acme": {true, true, false}, "": {true, true, true}, "Work": {true, false, true}} {
+		variables["CALENDAR_CATEGORY"] = category
+		resolved, err := parsed.Resolve(variables, secrets)
+		require.NoError(t, err)
+		require.Empty(t, resolved.Systems.Right.Webhook.Secret, "calendars are only polled")
+		streams, err := resolved.Compile()
+		require.NoError(t, err)
+		for n, event := range []record.Fields{
+			{"x": map[string]any{"accord_source": "ap_1"}, "categories": []any{}},
+			{"x": map[string]any{}, "categories": []any{"Acme"}},
+			{"x": map[string]any{}, "categories": []any{"Work"}},
+		} {
+			got, err := streams[0].InScope(record.Right, event)
+			require.NoError(t, err)
+			require.Equal(t, inScope[n], got, "%s: event %d", category, n)
+		}
+	}
+	all := ""
+	for _, said := range Sentences(parsed) {
+		all += said.Text + "\n"
+	}
+	require.Contains(t, all, "When an appointment is created in Acme, then an event is created in CalDAV and linked to it.\n")
+	require.Contains(t, all, "Changes in CalDAV are noticed only by asking every 30s")
+}

@@ -71,6 +71,8 @@ func (t *teller) system(side record.Side) string {
 	switch name {
 	case "salesos":
 		return "SalesOS"
+	case "caldav":
+		return "CalDAV"
 	case "":
 		return "the " + string(side) + " system"
 	}
