@@ -89,11 +89,14 @@ func stay(asked time.Duration) time.Duration {
 	return asked
 }
 
+// inFlight is how many records a drain works on at once: more than may call a
+// server at once (a single one if that is what may), so that others call while some
+// wait for the ledger.
 func inFlight(in *Installed) int {
 	if in.Concurrency <= 0 {
 		return defaultInFlight
 	}
-	return in.Concurrency
+	return 2*in.Concurrency - 1
 }
 
 // idle fills in what is left.

@@ -32,7 +32,8 @@ type Installed struct {
 	Left, Right connector.Connector
 	// Limits are the declared plans of the two sides.
 	LeftQuota, RightQuota ledger.QuotaSpec
-	// Concurrency is how many records a drain works on at once.
+	// Concurrency is how many calls a server is asked to answer at once; a drain
+	// works on up to twice as many records.
 	Concurrency int
 	// Restored says whether the ledger was put back under the connection. The
 	// Opener leaves it alone.
