@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	api "github.com/accord-sync/accord/api/rest"
@@ -91,26 +92,12 @@ func (i *Installer) driver(file *integration.Integration, side record.Side) (con
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
 			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
 	}
-	known := map[string]bool{}
-	for _, object := range driver.Objects() {
-		known[object.Name] = true
-	}
-	var wrong []fault.Detail
-	for n := range file.Streams {
-		stream := &file.Streams[n]
-		if object := stream.End(side).Object; !known[object] {
-			wrong = append(wrong, fault.Detail{
-				Path:    "streams." + stream.Name + "." + string(side) + ".object",
-				Message: driver.Title() + " has no collection " + object + " that this build can speak",
-			})
-		}
-	}
-	if len(wrong) > 0 {
+	if wrong := endsOf(file, side, driver); len(wrong) > 0 {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Details: wrong}
 	}
 	// Opening calls nothing: it checks addresses and credentials for completeness.
 	if _, err := driver.Open(connector.Config{
-		Side: side, BaseURL: file.System(side).BaseURL, Auth: authOf(file.System(side).Auth), Objects: objectsOf(file, side),
+		Side: side, BaseURL: file.System(side).BaseURL, Auth: authOf(file.System(side).Auth), Objects: objectsOf(file, side), Allowed: allowedOf(file, side),
 		Client: transport.New(transport.Options{}), Tokens: transport.NewMemoryTokens(), Now: time.Now,
 	}); err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
@@ -221,6 +208,46 @@ func authOf(auth integration.Auth) connector.Auth {
 }
 
 // objectsOf lists the collections that a side's streams use, each once.
+// endsOf checks that a driver speaks the collections of a side, and does what they ask for by name.
+func endsOf(file *integration.Integration, side record.Side, driver connector.Driver) []fault.Detail {
+	known := map[string]connector.Object{}
+	for _, object := range driver.Objects() {
+		known[object.Name] = object
+	}
+	var wrong []fault.Detail
+	for n := range file.Streams {
+		stream := &file.Streams[n]
+		end := stream.End(side)
+		at := "streams." + stream.Name + "." + string(side)
+		object, found := known[end.Object]
+		if !found {
+			wrong = append(wrong, fault.Detail{Path: at + ".object", Message: driver.Title() + " has no collection " + end.Object + " that this build can speak"})
+			continue
+		}
+		if stream.Writes(side) && !object.Creatable && len(object.Allows) > 0 && len(end.Allow) == 0 {
+			wrong = append(wrong, fault.Detail{Path: at, Message: end.Object + " of " + driver.Title() + " are only read: make the stream match_only, give it a direction that leaves the " +
+				string(side) + " side alone, or allow by name what shall be done (" + strings.Join(object.Allows, ", ") + ")"})
+		}
+		for _, word := range end.Allow {
+			if !slices.Contains(object.Allows, word) {
+				wrong = append(wrong, fault.Detail{Path: at + ".allow", Message: driver.Title() + " has nothing named " + word + " to allow for " + end.Object})
+			}
+		}
+	}
+	return wrong
+}
+
+// allowedOf are the words that the streams of a side ask for, by collection.
+func allowedOf(file *integration.Integration, side record.Side) map[string][]string {
+	allowed := map[string][]string{}
+	for n := range file.Streams {
+		if end := file.Streams[n].End(side); len(end.Allow) > 0 {
+			allowed[end.Object] = append(allowed[end.Object], end.Allow...)
+		}
+	}
+	return allowed
+}
+
 func objectsOf(file *integration.Integration, side record.Side) []string {
 	var objects []string
 	have := map[string]bool{}

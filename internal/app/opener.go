@@ -147,7 +147,7 @@ func (o *Opener) connect(key ledger.Key, plan Plan, side record.Side, spec ledge
 	})
 	return plan.Driver(side).Open(connector.Config{
 		Side: side, Tenant: key.Tenant, Connection: key.Connection, BaseURL: system.BaseURL, Auth: authOf(system.Auth),
-		Capabilities: effective(system.Capabilities, plan.Driver(side), probed), Objects: objectsOf(plan.Integration, side),
+		Capabilities: effective(system.Capabilities, plan.Driver(side), probed), Objects: objectsOf(plan.Integration, side), Allowed: allowedOf(plan.Integration, side),
 		Client: client, Tokens: NewTokens(o.options.Store, key, side, o.options.Lease, o.options.Now), Now: o.options.Now,
 	})
 }

@@ -56,7 +56,7 @@ func OpenAlone(plan Plan, side record.Side, allowPrivate []netip.Prefix, now fun
 	client := transport.New(transport.Options{Side: side, Concurrency: system.Limits.Concurrency, Now: now, AllowPrivate: allowPrivate,
 		Plan: transport.PlanOf(plan.Driver(side))})
 	connected, err := plan.Driver(side).Open(connector.Config{
-		Side: side, BaseURL: system.BaseURL, Auth: authOf(system.Auth), Objects: objectsOf(plan.Integration, side),
+		Side: side, BaseURL: system.BaseURL, Auth: authOf(system.Auth), Objects: objectsOf(plan.Integration, side), Allowed: allowedOf(plan.Integration, side),
 		Capabilities: effective(system.Capabilities, plan.Driver(side), ""), Client: client, Tokens: transport.NewMemoryTokens(), Now: now,
 	})
 	if err != nil && fault.As(err) == nil {

@@ -108,6 +108,10 @@ type Object struct {
 	Searchable []string
 	// UpdatedAt is false for objects without an updated time: they are scanned whole.
 	UpdatedAt bool
+	// Allows lists what can be done to these records only where a stream asks for it
+	// by name (`allow`), because it reaches people: a SalesOS user gets an invitation
+	// by mail, or is locked out.
+	Allows []string
 }
 
 // Event is a change hint out of a webhook. Nothing in it but the ref is believed;
@@ -244,6 +248,9 @@ type Config struct {
 	Capabilities Capabilities
 	// Objects are the collections of this connection, for scopes and webhooks.
 	Objects []string
+	// Allowed are the words of Object.Allows that the integration asks for, by
+	// collection. Nothing else is done.
+	Allowed map[string][]string
 	// Client sends requests: built by transport.New with limits, logging,
 	// quota, tracing and redaction inside.
 	Client *http.Client

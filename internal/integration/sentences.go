@@ -13,7 +13,7 @@ import (
 type Sentence struct {
 	// Stream is the stream it belongs to.
 	Stream string `json:"stream"`
-	// About is create, edit, delete, scope, match, marker, field, conflict, guard, poll or compare.
+	// About is create, edit, delete, allow, scope, match, marker, field, conflict, guard, poll or compare.
 	About string `json:"about"`
 	// Field is the field's name, for About field and conflict.
 	Field string `json:"field,omitempty"`
@@ -30,6 +30,7 @@ func Sentences(i *Integration) []Sentence {
 		if t.stream.Mode == ModeMatchOnly {
 			t.say("create", "The %s and the %s are matched with each other, and never created, changed or deleted.", t.place(record.Left), t.place(record.Right))
 		} else {
+			t.allowed()
 			t.triggers()
 			t.fields()
 		}
@@ -114,6 +115,14 @@ func (t *teller) scope() {
 	for _, side := range record.Sides() {
 		if where := t.stream.End(side).Where; where != "" {
 			t.say("scope", "In %s, only %s for which  %s  are kept in step.", t.system(side), t.stream.End(side).Object, where)
+		}
+	}
+}
+
+func (t *teller) allowed() {
+	for _, side := range record.Sides() {
+		if words := t.stream.End(side).Allow; len(words) > 0 {
+			t.say("allow", "What reaches people in %s and is off elsewhere is allowed here, by name: %s.", t.system(side), and(words))
 		}
 	}
 }

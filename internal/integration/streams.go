@@ -35,6 +35,9 @@ func (d *decoder) stream(name string, v value) (Stream, bool) {
 	stream.Mode = body.mode()
 	stream.Left, stream.Right = body.need("left").end(), body.need("right").end()
 	if stream.Mode == ModeMatchOnly {
+		if len(stream.Left.Allow)+len(stream.Right.Allow) > 0 {
+			d.problem(body.value, "a match_only stream writes nothing, so there is nothing to allow")
+		}
 		stream.Direction, stream.Collision = Both, CollisionIgnore
 		stream.Conflicts, stream.Deletes = value{d: d}.conflicts(nil), value{d: d}.deletes()
 	} else {
@@ -78,6 +81,9 @@ func (v value) end() End {
 	end := End{Object: body.need("object").word("the name of an object", isName)}
 	if where := body.take("where"); where.given() {
 		end.Where = where.expression(mapping.CheckRead)
+	}
+	if allow := body.take("allow"); allow.given() {
+		end.Allow = allow.words("what is allowed, such as invite", isName)
 	}
 	body.done()
 	return end

@@ -175,6 +175,11 @@ type Stream struct {
 	Mode string
 }
 
+// Writes reports whether records of a side are created, changed or deleted.
+func (s *Stream) Writes(side record.Side) bool {
+	return s.Mode != ModeMatchOnly && goes(s.Direction, side.Other())
+}
+
 // End is one side of a stream.
 type End struct {
 	// Object is the vendor's collection, "leads".
@@ -182,6 +187,9 @@ type End struct {
 	// Where is an expression over the record's fields: records for which it is
 	// false are out of scope. Empty: all are in scope.
 	Where string
+	// Allow names what a connector does to this collection only where it is asked
+	// to: invite, deactivate (SalesOS users). Empty (default): nothing.
+	Allow []string
 }
 
 // Marker holds, per side, the path of the field in which records that we create

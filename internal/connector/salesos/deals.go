@@ -29,8 +29,11 @@ const (
 var _ connector.Divided = (*client)(nil)
 
 // CallOf implements connector.Divided: a deal's stage and status have calls of
-// their own, all else is a PATCH.
+// their own, and so has a user's status; all else is a PATCH.
 func (c *client) CallOf(name string, share map[string]any) int {
+	if _, status := share[statusPath]; name == "users" && status {
+		return callClose
+	}
 	if name != "deals" {
 		return callPatch
 	}

@@ -1,5 +1,5 @@
 // Package salesos speaks the SalesOS v1 API: leads and deals both ways, users
-// and stages to read. What no page of the vendor says is probed or tolerated.
+// and stages to read, users also to invite and deactivate where that is asked for. What no page of the vendor says is probed or tolerated.
 package salesos
 
 import (

@@ -11,8 +11,14 @@ type object struct {
 	events []string
 }
 
-// objects is the table of collections. Users and stages are read only:
-// creating a user sends an invitation, deleting one locks a person out.
+// What a stream must ask for by name.
+const (
+	allowInvite     = "invite"
+	allowDeactivate = "deactivate"
+)
+
+// objects is the table of collections. Stages are read only. So are users, unless a
+// stream allows more: creating one sends an invitation, deleting one locks a person out.
 func objects() []object {
 	return []object{
 		{
@@ -26,7 +32,8 @@ func objects() []object {
 			events: []string{"deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost", "deal.deleted"},
 		},
 		{
-			Object: connector.Object{Name: "users", Singular: "user", Searchable: []string{"email", "name"}},
+			Object: connector.Object{Name: "users", Singular: "user", Searchable: []string{"email", "name"},
+				Allows: []string{allowInvite, allowDeactivate}},
 			events: []string{"user.created", "user.activated", "user.updated", "user.deactivated"},
 		},
 		{Object: connector.Object{Name: "stages", Singular: "stage"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -45,7 +46,7 @@ func (c *client) Get(ctx context.Context, name, id string) (record.Record, error
 // Create makes a record. Idempotency-Key is not sent: SalesOS does not know it,
 // and Go would repeat such a POST after a lost connection.
 func (c *client) Create(ctx context.Context, name string, fields map[string]any, _ connector.WriteOptions) (record.Record, error) {
-	object, err := c.writable(name)
+	object, err := c.writable(name, allowInvite)
 	if err != nil {
 		return record.Record{}, err
 	}
@@ -53,6 +54,11 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 	for path, value := range fields {
 		if value != nil {
 			set[path] = value
+		}
+	}
+	if object.Name == "users" {
+		if err := newcomer(set); err != nil {
+			return record.Record{}, err
 		}
 	}
 	if object.Name == "deals" {
@@ -73,12 +79,15 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 // object; a server known to merge gets only what changes. Tags are always whole.
 // A deal's stage and status go by their own calls (CallOf).
 func (c *client) Update(ctx context.Context, current record.Record, fields map[string]any, _ connector.WriteOptions) (record.Record, error) {
-	object, err := c.writable(current.Ref.Object)
+	object, err := c.writable(current.Ref.Object, allowDeactivate)
 	if err != nil {
 		return record.Record{}, err
 	}
 	if len(fields) == 0 {
 		return current, nil
+	}
+	if object.Name == "users" {
+		return c.deactivate(ctx, object, current, fields)
 	}
 	if c.CallOf(object.Name, fields) != callPatch {
 		return c.updateDeal(ctx, object, current, fields)
@@ -161,7 +170,7 @@ func answeredBy(body any, reply transport.Reply) string {
 
 // Delete removes a record; one already gone is no error.
 func (c *client) Delete(ctx context.Context, name, id string, _ connector.WriteOptions) error {
-	object, err := c.writable(name)
+	object, err := c.writable(name, allowDeactivate)
 	if err != nil {
 		return err
 	}
@@ -172,13 +181,18 @@ func (c *client) Delete(ctx context.Context, name, id string, _ connector.WriteO
 	return err
 }
 
-func (c *client) writable(name string) (object, error) {
+// writable gives a collection that may be written, or to which the integration
+// allows what is about to be done.
+func (c *client) writable(name, need string) (object, error) {
 	found, err := c.object(name)
 	if err != nil {
 		return object{}, err
 	}
-	if !found.Creatable {
-		return object{}, fault.New(fault.Usage, "%s are only read in %s; nothing is written to them", found.Name, title)
+	switch {
+	case found.Creatable || slices.Contains(c.cfg.Allowed[name], need):
+		return found, nil
+	case slices.Contains(found.Allows, need):
+		return object{}, fault.New(fault.Invalid, "the stream does not allow to %s %s of %s; `allow: [%s]` would", need, found.Name, title, need)
 	}
-	return found, nil
+	return object{}, fault.New(fault.Usage, "%s are only read in %s; nothing is written to them", found.Name, title)
 }
