@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -223,5 +224,30 @@ func TestAPersonDecidesAmountAndStageAtOnce(t *testing.T) {
 	require.EqualValues(t, "2", b.held(record.Left, "deals", left, "value"))
 	require.Equal(t, "won", b.held(record.Left, "deals", left, "status"))
 	require.Equal(t, []string{"PATCH", "POST/close"}, b.sent(since))
+	b.silent()
+}
+
+// TestSeveralEventsOfOneEditAreOneChange: a deal that is moved, renamed and won
+// at once is told three times, and read and written as one.
+func TestSeveralEventsOfOneEditAreOneChange(t *testing.T) {
+	b := startTrade(t, setup{})
+	left, right := b.sale()
+	b.set(record.Left, "deals", left, map[string]any{"name": "Villa", "status": "won", "stage": map[string]any{"id": "stage_new"}})
+	since, before := b.lastCall(), b.writes(record.Right)
+	ref := record.Ref{Side: record.Left, Object: "deals", ID: left}
+	for _, kind := range []string{"deal.updated", "deal.stage_changed", "deal.won"} {
+		_, err := b.store.Enqueue(b.ctx, b.key, []ledger.Change{{Stream: "deals", Ref: ref, Lane: ledger.LaneLive, EventID: kind}}, time.Second)
+		require.NoError(t, err)
+	}
+	pending, err := b.store.Pending(b.ctx, b.key, ledger.PendingFilter{})
+	require.NoError(t, err)
+	require.Equal(t, 1, pending.Changes)
+	b.settle()
+	calls, err := b.left.Calls(b.ctx, since)
+	require.NoError(t, err)
+	require.Len(t, calls, 1, "one read of the deal")
+	require.Equal(t, before+1, b.writes(record.Right))
+	require.Equal(t, "won", b.held(record.Right, "deals", right, "stage"))
+	require.Equal(t, "Villa", b.held(record.Right, "deals", right, "title"))
 	b.silent()
 }

@@ -19,7 +19,8 @@ const signatureHeader = "X-Salesos-Signature"
 // ParseWebhook verifies the signature and reads both body forms: {type, data}
 // and {id, type, version, ts, tenant, data}; a list of them is taken as well.
 // An event of a kind this driver does not know gives no event and no error:
-// refusing it would make the vendor switch the webhook off. The signature has
+// refusing it would make the vendor switch the webhook off. A lead.converted that
+// names the deal it became is an event of both. The signature has
 // no time in it, so now is not used.
 func (Driver) ParseWebhook(header http.Header, body []byte, secrets []string, _ time.Time) ([]connector.Event, error) {
 	sum, err := signature(header)
@@ -97,7 +98,26 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 		event.Shown.CreatedAt, _ = transport.ParseTime(shown["created_at"])
 		event.Shown.UpdatedAt, _ = transport.ParseTime(shown["updated_at"])
 	}
-	return []connector.Event{event}, nil
+	events := []connector.Event{event}
+	if deal, named := dealMade(kind, body); named {
+		events = append(events, connector.Event{ID: event.ID + "-deal", Object: "deals", RecordID: deal, Kind: event.Kind})
+	}
+	return events, nil
+}
+
+// dealMade is the deal that a converted lead became, where the event names it:
+// its own event may have been lost.
+func dealMade(kind string, body map[string]any) (id string, named bool) {
+	data, _ := body["data"].(map[string]any)
+	if kind != "lead.converted" {
+		return "", false
+	}
+	if deal, ok := data["deal"].(map[string]any); ok {
+		if id, ok := transport.ParseID(deal["id"]); ok {
+			return id, true
+		}
+	}
+	return transport.ParseID(data["deal_id"])
 }
 
 // eventRecord finds the record's id: data.<singular>.id, data.id, data.object.id

@@ -3,6 +3,7 @@ package salesos_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,11 @@ func TestParseWebhookForms(t *testing.T) {
 		{"a number for an id", `{"id":7,"type":"user.updated","data":{"id":12}}`, nil,
 			[]connector.Event{{ID: "7", Object: "users", RecordID: "12", Kind: "user.updated", Shown: shows(record.Fields{"id": json.Number("12")})}}},
 		{"an id under the object's name", `{"id":"e","type":"lead.converted","data":{"lead_id":"l-3","deal":{"id":"d-4"}}}`, nil,
-			[]connector.Event{{ID: "e", Object: "leads", RecordID: "l-3", Kind: "lead.converted"}}},
+			[]connector.Event{{ID: "e", Object: "leads", RecordID: "l-3", Kind: "lead.converted"}, {ID: "e-deal", Object: "deals", RecordID: "d-4", Kind: "lead.converted"}}},
+		{"converted, the deal by its id", `{"id":"e","type":"lead.converted","data":{"lead_id":"l-3","deal_id":"d-4"}}`, nil,
+			[]connector.Event{{ID: "e", Object: "leads", RecordID: "l-3", Kind: "lead.converted"}, {ID: "e-deal", Object: "deals", RecordID: "d-4", Kind: "lead.converted"}}},
+		{"a deal that was named by another event", `{"id":"e","type":"lead.updated","data":{"lead_id":"l-3","deal_id":"d-4"}}`, nil,
+			[]connector.Event{{ID: "e", Object: "leads", RecordID: "l-3", Kind: "lead.updated"}}},
 		{"a list", `[{"id":"a","type":"lead.created","data":{"id":"1"}},{"id":"b","type":"quest.done","data":{}}]`, nil,
 			[]connector.Event{{ID: "a", Object: "leads", RecordID: "1", Kind: "lead.created", Shown: shows(record.Fields{"id": "1"})}}},
 		{"another kind of thing", `{"id":"x","type":"badge.awarded","data":{"id":"b-1"}}`, nil, nil},
@@ -61,6 +66,44 @@ func TestParseWebhookForms(t *testing.T) {
 	for _, body := range []string{`{"type":"lead.created"}`, `{"type":"lead.created","data":null}`, `{"data":{"id":"1"}}`, `[1]`, `null`} {
 		_, err := parse(t, body)
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), body)
+	}
+}
+
+// TestEveryEventOfThePage: all that the vendor's page lists is asked for and
+// read, and a record that is gone shows nothing.
+func TestEveryEventOfThePage(t *testing.T) {
+	page := map[string][]string{
+		"leads": {"lead.created", "lead.updated", "lead.status_changed", "lead.converted", "lead.deleted"},
+		"deals": {"deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost", "deal.deleted"},
+		"users": {"user.created", "user.activated", "user.updated", "user.deactivated"},
+	}
+	for object, kinds := range page {
+		var asked []string
+		conn, s := scripted(t, connector.Capabilities{}, func(r *http.Request, _ string) (int, string) {
+			if r.Method == "GET" {
+				return 200, `{"data":[],"meta":{}}`
+			}
+			return 201, `{"data":{"id":"w1","url":"https://accord.example/h","active":true},"meta":{}}`
+		})
+		_, err := conn.EnsureWebhook(t.Context(), connector.WebhookSpec{URL: "https://accord.example/h", Secret: "s", Objects: []string{object}})
+		require.NoError(t, err)
+		for _, call := range s.sent {
+			if _, body, found := strings.Cut(call, "POST /v1/webhooks "); found {
+				var wanted struct{ Events []string }
+				require.NoError(t, json.Unmarshal([]byte(body), &wanted))
+				asked = wanted.Events
+			}
+		}
+		require.ElementsMatch(t, kinds, asked)
+		for _, kind := range kinds {
+			got, err := parse(t, `{"type":"`+kind+`","data":{"id":"r-1"}}`)
+			require.NoError(t, err)
+			require.Len(t, got, 1, kind)
+			require.Equal(t, object, got[0].Object)
+			require.Equal(t, kind, got[0].Kind)
+			gone := strings.HasSuffix(kind, ".deleted") || strings.HasSuffix(kind, ".deactivated")
+			require.Equal(t, gone, got[0].Shown == nil, kind)
+		}
 	}
 }
 
