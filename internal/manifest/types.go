@@ -49,6 +49,9 @@ type Auth struct {
 	TokenBody string `yaml:"token_body" default:"form"`
 	// APIKey says where the key goes.
 	APIKey *APIKey `yaml:"api_key"`
+	// Actor is how records.updated_by names our own writes, {client_id} in it.
+	// Empty: it does not tell them from others.
+	Actor string `yaml:"actor"`
 }
 
 // APIKey says where a key goes.

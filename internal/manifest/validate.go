@@ -76,6 +76,11 @@ func (d *decoder) auth(auth Auth, path string) {
 		d.choice(join(path, "kinds"), kind, kinds...)
 	}
 	d.choice(join(path, "token_body"), auth.TokenBody, "form", "json")
+	for _, name := range placeholders(auth.Actor) {
+		if name != "client_id" {
+			d.wrong(join(path, "actor"), "{%s} is not known: use {client_id}", name)
+		}
+	}
 	keyed := slices.Contains(auth.Kinds, AuthAPIKey)
 	switch key := auth.APIKey; {
 	case keyed && key == nil:

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"strconv"
 	"testing"
@@ -12,26 +13,48 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/connectors"
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/connectortest"
 	"github.com/accord-sync/accord/internal/connector/rest"
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/manifest"
 )
 
 // harness is that of internal/connector/acme, with the manifest in the driver's place.
-func harness(t *testing.T) connectortest.Harness {
+func harness(t testing.TB) connectortest.Harness {
+	return harnessOf(t, "contacts", "contact", "email", "first_name", "job_title", nil)
+}
+
+func harnessOf(t testing.TB, object, singular, key, text, other string, needs map[string]any) connectortest.Harness {
 	driver := shipped(t, "acme")
+	capabilities := driver.Defaults()
+	if key != "email" && key != "domain" {
+		capabilities.Unique = nil // the suite asks about key, and TestEveryCollection about external_ref
+	}
 	return connectortest.Harness{
-		Driver: driver, Capabilities: driver.Defaults(),
-		Object: "contacts", Key: "email", Text: "first_name", Other: "job_title",
+		Driver: driver, Capabilities: capabilities,
+		Object: object, Key: key, Text: text, Other: other, Needs: needs,
 		Inner: "properties.score", InnerOther: "properties.theirs", Marker: "external_ref",
-		APIPath: "/api/2", TokenPath: "/oauth/token", HookPath: "/hooks", ListPath: "/contacts",
+		APIPath: "/api/2", TokenPath: "/oauth/token", HookPath: "/hooks", ListPath: "/" + object,
 		GoneBody:    `{"error":{"type":"not_found"}}`,
-		RefusedBody: `{"error":{"type":"validation","code":"invalid","message":"no","fields":{"email":["is invalid"]}}}`,
+		RefusedBody: `{"error":{"type":"validation","code":"invalid","message":"no","fields":{"` + key + `":["is invalid"]}}}`,
 		Event: func(id string) []byte {
-			return []byte(`[{"event_id":"e1","event":"contact.updated","object":"contact","id":"` + id + `","version":3,"changes":["email"],"occurred_at":1790000000000}]`)
+			return []byte(`[{"event_id":"e1","event":"` + singular + `.updated","object":"` + singular + `","id":"` + id + `","version":3,"changes":["x"],"occurred_at":1790000000000}]`)
 		},
 		Sign:  sign,
-		Start: startSandbox,
+		Start: startSandbox(object),
+	}
+}
+
+// others are the harnesses of all collections but contacts that can be written.
+func others(t testing.TB) []connectortest.Harness {
+	at := "2026-11-22T12:00:00.000Z"
+	return []connectortest.Harness{
+		harnessOf(t, "companies", "company", "domain", "name", "properties.other", map[string]any{"name": "Dahlia"}),
+		harnessOf(t, "deals", "deal", "properties.key", "title", "properties.other", map[string]any{"title": "Roof"}),
+		harnessOf(t, "appointments", "appointment", "location", "title", "properties.other", map[string]any{"title": "Visit", "starts_at": at, "ends_at": at}),
+		harnessOf(t, "calls", "call", "properties.key", "outcome", "properties.other", map[string]any{"at": at}),
+		harnessOf(t, "emails", "email", "outcome", "subject", "properties.other", map[string]any{"at": at}),
 	}
 }
 
@@ -50,6 +73,57 @@ func digest(t string, body []byte, secret string) string {
 // TestAcmeAsManifest runs the suite of the connectors in Go.
 func TestAcmeAsManifest(t *testing.T) {
 	connectortest.Run(t, harness(t))
+}
+
+func TestOtherCollections(t *testing.T) {
+	for _, h := range others(t) {
+		t.Run(h.Object, func(t *testing.T) { connectortest.Run(t, h) })
+	}
+}
+
+// TestMarkerOfEveryCollection: external_ref is found with one call and is taken once.
+func TestMarkerOfEveryCollection(t *testing.T) {
+	for _, h := range append(others(t), harness(t)) {
+		t.Run(h.Object, func(t *testing.T) {
+			s := newServer(t, time.Now, h.Object)
+			conn := s.open(t)
+			fields := map[string]any{"external_ref": "x1"}
+			maps.Copy(fields, h.Needs)
+			made, err := conn.Create(t.Context(), h.Object, fields, connector.WriteOptions{})
+			require.NoError(t, err)
+			_, err = conn.Create(t.Context(), h.Object, fields, connector.WriteOptions{})
+			require.Equal(t, fault.Duplicate, fault.CodeOf(err))
+			require.Equal(t, made.Ref.ID, fault.As(err).ExistingID)
+			require.NoError(t, s.admin.ResetLog(t.Context()))
+			found, err := conn.Search(t.Context(), connector.SearchRequest{Object: h.Object, Path: "external_ref", Value: "x1"})
+			require.NoError(t, err)
+			require.Len(t, found, 1)
+			require.Equal(t, made.Ref, found[0].Ref)
+			calls, err := s.admin.Calls(t.Context(), 0)
+			require.NoError(t, err)
+			require.Len(t, calls, 1)
+		})
+	}
+}
+
+// TestAppointmentWhole: lists and times come back as they were written, and an edit of one leaves the others.
+func TestAppointmentWhole(t *testing.T) {
+	s := newServer(t, time.Now, "appointments")
+	conn := s.open(t)
+	fields := map[string]any{"title": "Visit", "starts_at": "2026-11-23T09:00:00+01:00", "ends_at": "2026-11-23T10:00:00+01:00", "time_zone": "Europe/Berlin",
+		"recurrence": "FREQ=WEEKLY;BYDAY=MO", "attendees": []any{map[string]any{"name": "Ana", "email": "ana@example.com", "status": "accepted"}}}
+	made, err := conn.Create(t.Context(), "appointments", fields, connector.WriteOptions{})
+	require.NoError(t, err)
+	for path, want := range fields {
+		require.Equal(t, want, made.Fields[path], path)
+	}
+	moved, err := conn.Update(t.Context(), made, map[string]any{"status": "done", "recurrence": nil}, connector.WriteOptions{IfMatch: made.Version})
+	require.NoError(t, err)
+	require.Nil(t, moved.Fields["recurrence"])
+	require.Equal(t, fields["attendees"], moved.Fields["attendees"])
+	_, err = conn.Update(t.Context(), moved, map[string]any{"ends_at": "2026-11-22T09:00:00+01:00"}, connector.WriteOptions{})
+	require.Equal(t, fault.Invalid, fault.CodeOf(err))
+	require.Equal(t, "ends_at", fault.As(err).Field)
 }
 
 // shipped is the driver of a manifest of connectors/.

@@ -185,7 +185,20 @@ type client struct {
 	api      *transport.API
 }
 
-var _ connector.Connector = (*client)(nil)
+var (
+	_ connector.Connector = (*client)(nil)
+	_ connector.Actor     = (*client)(nil)
+)
+
+// Actor is how the system names our own writes; empty where it does not.
+func (c *client) Actor() string {
+	values := manifest.Values{}
+	if c.cfg.Auth.ClientID != "" {
+		values["client_id"] = c.cfg.Auth.ClientID
+	}
+	actor, _ := manifest.Fill(c.manifest.Auth.Actor, values)
+	return actor
+}
 
 // Capabilities returns the effective ones.
 func (c *client) Capabilities() connector.Capabilities { return c.cfg.Capabilities }

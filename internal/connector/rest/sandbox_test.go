@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/connectortest"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/record"
@@ -18,29 +20,48 @@ import (
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
-const object = "contacts"
-
 // server is a sandbox with a user at its screen.
 type server struct {
 	http.Handler
-	admin *sandboxclient.Client
-	next  int
+	admin  *sandboxclient.Client
+	object string
+	url    string
+	next   int
 }
 
 var _ connectortest.Server = (*server)(nil)
 
-func startSandbox(t *testing.T, now func() time.Time) connectortest.Server {
+func startSandbox(object string) func(t *testing.T, now func() time.Time) connectortest.Server {
+	return func(t *testing.T, now func() time.Time) connectortest.Server {
+		t.Helper()
+		return newServer(t, now, object)
+	}
+}
+
+func newServer(t *testing.T, now func() time.Time, object string) *server {
 	t.Helper()
 	both := sandbox.New(sandbox.Options{Now: now})
 	t.Cleanup(both.Close)
 	screen := httptest.NewServer(both.Acme)
 	t.Cleanup(screen.Close)
-	return &server{Handler: both.Acme, admin: sandboxclient.New(screen.URL)}
+	return &server{Handler: both.Acme, admin: sandboxclient.New(screen.URL), object: object, url: screen.URL}
+}
+
+// open makes a connector to the server.
+func (s *server) open(t *testing.T) connector.Connector {
+	t.Helper()
+	conn, err := shipped(t, "acme").Open(connector.Config{Side: record.Right, BaseURL: s.url + "/api/2", Objects: []string{s.object},
+		Capabilities: shipped(t, "acme").Defaults(), Tokens: transport.NewMemoryTokens(),
+		Auth: connector.Auth{ClientID: connectortest.ClientID, ClientSecret: connectortest.ClientSecret},
+		Client: transport.New(transport.Options{Connection: "test", Side: record.Right,
+			AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})})
+	require.NoError(t, err)
+	return conn
 }
 
 func (s *server) Seed(t *testing.T, n int) []string {
 	t.Helper()
-	ids, err := s.admin.Seed(context.Background(), wire.Seed{Object: object, Count: n, Start: s.next + 1})
+	ids, err := s.admin.Seed(context.Background(), wire.Seed{Object: s.object, Count: n, Start: s.next + 1})
 	require.NoError(t, err)
 	s.next += n
 	return ids
@@ -48,19 +69,19 @@ func (s *server) Seed(t *testing.T, n int) []string {
 
 func (s *server) Edit(t *testing.T, id string, fields map[string]any) {
 	t.Helper()
-	_, err := s.admin.EditRecord(context.Background(), object, id, transport.Nest(fields))
+	_, err := s.admin.EditRecord(context.Background(), s.object, id, transport.Nest(fields))
 	require.NoError(t, err)
 }
 
 func (s *server) Remove(t *testing.T, id string) {
 	t.Helper()
-	_, err := s.admin.DeleteRecord(context.Background(), object, id)
+	_, err := s.admin.DeleteRecord(context.Background(), s.object, id)
 	require.NoError(t, err)
 }
 
 func (s *server) Fields(t *testing.T, id string) record.Fields {
 	t.Helper()
-	held, err := s.admin.Record(context.Background(), object, id)
+	held, err := s.admin.Record(context.Background(), s.object, id)
 	require.NoError(t, err)
 	text, err := json.Marshal(held.Fields)
 	require.NoError(t, err)
