@@ -15,8 +15,10 @@ import (
 	"github.com/accord-sync/accord/internal/app/shell"
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/config"
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/devserver"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/sandbox"
 	"github.com/accord-sync/accord/internal/telemetry"
 )
@@ -42,6 +44,13 @@ func hooks() cli.Hooks {
 				return cli.Plan{}, err
 			}
 			return shell.CheckPlan(allowed, time.Now)(text, variables, secrets)
+		},
+		Manifest: func(read *manifest.Manifest, at cli.Reached) (connector.Connector, error) {
+			allowed, err := allowPrivate()
+			if err != nil {
+				return nil, err
+			}
+			return shell.OpenManifest(allowed, time.Now)(read, at)
 		},
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/accord-sync/accord/internal/config"
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/manifest"
 )
 
 // Hooks are what the commands of accord alone run. Each returns when ctx ends
@@ -25,6 +27,8 @@ type Hooks struct {
 	Migrate func(ctx context.Context) error
 	// Plan reads an integration in full for check.
 	Plan func(text string, variables, secrets map[string]string) (Plan, error)
+	// Manifest opens a connector of a manifest for connector test.
+	Manifest func(read *manifest.Manifest, at Reached) (connector.Connector, error)
 	// Now is the clock.
 	Now Clock
 }
@@ -51,7 +55,7 @@ type SandboxOptions struct{ SalesOS, Acme string }
 // added to root with AddCommand (demo is).
 func AddAccord(root *cobra.Command, options Options, hooks Hooks) {
 	root.AddCommand(
-		devCommand(hooks), temporalCommand(hooks), sandboxCommand(hooks), checkCommand(options, hooks),
+		devCommand(hooks), temporalCommand(hooks), sandboxCommand(hooks), checkCommand(options, hooks), connectorCommand(hooks),
 		plainCommand("worker", "Run a worker, set up by the environment (ACCORD_DB, ACCORD_KEY, TEMPORAL_ADDRESS …)", hooks.Worker),
 		plainCommand("api", "Serve the API, set up by the environment (ACCORD_DB, ACCORD_KEY, ACCORD_TOKEN, ACCORD_LISTEN …)", hooks.API),
 		migrateCommand(hooks), versionCommand(options),

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -64,6 +65,7 @@ func accord() {
 	ctx, stop := app.Signals()
 	root := cli.New(options("accord"))
 	cli.AddAccord(root, options("accord"), cli.Hooks{
+		Manifest: shell.OpenManifest(loopback(), time.Now),
 		Dev: func(ctx context.Context, given cli.DevOptions) error {
 			return dev.Run(ctx, dev.Options{
 				DataDir: given.Data, API: given.API, UI: given.UI, TemporalAddress: given.Temporal, PublicURL: given.PublicURL, Getenv: os.Getenv, Out: os.Stdout,
@@ -84,3 +86,5 @@ func accord() {
 	stop()
 	os.Exit(code)
 }
+
+func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }

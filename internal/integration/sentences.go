@@ -83,6 +83,9 @@ func (t *teller) system(side record.Side) string {
 // thing is one record of a side, "contact"; place is all of them, "contacts of Acme".
 func (t *teller) thing(side record.Side) string {
 	object := t.stream.End(side).Object
+	if described := t.integration.System(side).Manifest; described != nil && described.Objects[object] != nil {
+		return described.Objects[object].Singular
+	}
 	switch {
 	case strings.HasSuffix(object, "ies"):
 		return strings.TrimSuffix(object, "ies") + "y"

@@ -12,7 +12,10 @@ import (
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/config"
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/rest"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -62,5 +65,17 @@ func CheckPlan(allowPrivate []netip.Prefix, now func() time.Time) func(text stri
 				return app.OpenAlone(plan, side, allowPrivate, now)
 			},
 		}, nil
+	}
+}
+
+// OpenManifest opens a connector of a manifest alone, for the command connector test.
+func OpenManifest(allowPrivate []netip.Prefix, now func() time.Time) func(read *manifest.Manifest, at cli.Reached) (connector.Connector, error) {
+	return func(read *manifest.Manifest, at cli.Reached) (connector.Connector, error) {
+		driver := rest.New(read)
+		return driver.Open(connector.Config{
+			Side: record.Right, BaseURL: at.BaseURL, Auth: at.Auth, Objects: read.Names(), Capabilities: driver.Defaults(),
+			Client: transport.New(transport.Options{Side: record.Right, Now: now, AllowPrivate: allowPrivate, Plan: driver.PlanHeaders()}),
+			Tokens: transport.NewMemoryTokens(), Now: now,
+		})
 	}
 }

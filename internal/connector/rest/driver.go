@@ -209,7 +209,7 @@ func (c *client) Capabilities() connector.Capabilities { return c.cfg.Capabiliti
 func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	found := c.cfg.Capabilities
 	object := c.probed()
-	rows, _, err := c.rows(ctx, object, object.List, place{Size: 1})
+	rows, _, err := c.rows(ctx, object, object.List, place{Size: 1, Page: first(object.List)})
 	if err != nil {
 		return connector.Capabilities{}, err
 	}
@@ -219,7 +219,7 @@ func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	found.UpdatedFilter = false
 	if changes := object.ChangesBy(); changes != nil {
 		future := c.cfg.Now().AddDate(50, 0, 0)
-		filtered, _, err := c.rows(ctx, object, changes, place{Size: 1, Since: future.UnixMilli()})
+		filtered, _, err := c.rows(ctx, object, changes, place{Size: 1, Page: first(changes), Since: future.UnixMilli()})
 		if err != nil && !fault.Is(err, fault.Invalid) {
 			return connector.Capabilities{}, err
 		}

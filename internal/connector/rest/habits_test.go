@@ -282,6 +282,34 @@ func TestPagingsDrift(t *testing.T) {
 	}
 }
 
+// TestProbeAndCheckBeginAtTheBeginning: the first page has the number that the manifest says.
+func TestProbeAndCheckBeginAtTheBeginning(t *testing.T) {
+	for _, first := range []string{"0", "1"} {
+		s := stock(3)
+		part := `list: {path: /rows, query: {page: "{page}", since: "{since}"}, since: epoch_s, paging: {kind: page, first: ` + first + `}}`
+		conn := open(t, habit(part), s.handler(func(s *shop, w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path != "/api/rows":
+				show(w, s.slice(0, 1)[0])
+			case r.URL.Query().Has("since"):
+				show(w, []any{})
+			default:
+				show(w, s.slice(0, 1))
+			}
+		}), connector.Auth{Kind: transport.KindNone})
+		found, err := conn.Probe(t.Context())
+		require.NoError(t, err)
+		require.True(t, found.UpdatedFilter)
+		_, err = conn.Check(t.Context(), []string{"rows"})
+		require.NoError(t, err)
+		for _, request := range s.sent {
+			if request.URL.Path == "/api/rows" {
+				require.Equal(t, first, request.URL.Query().Get("page"))
+			}
+		}
+	}
+}
+
 // TestServersThatDoNotGoOn: one that ignores where it was asked to go on ends in an error, not in a loop.
 func TestServersThatDoNotGoOn(t *testing.T) {
 	for _, part := range []string{

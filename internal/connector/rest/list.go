@@ -63,6 +63,23 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	return c.goOn(ctx, object, listing, at, got, page)
 }
 
+// FirstRows reads the first rows of an object as the server gave them, those without an
+// id included: for whoever writes a manifest.
+func (c *client) FirstRows(ctx context.Context, name string) ([]any, error) {
+	object, err := c.object(name)
+	if err != nil {
+		return nil, err
+	}
+	values := valuesOf(object)
+	values["size"], values["page"], values["offset"] = 2, first(object.List), 0
+	call, err := c.call(&object.List.Request, values, object.Name)
+	if err != nil {
+		return nil, err
+	}
+	items, _, err := c.items(ctx, call, object.List)
+	return items, err
+}
+
 // resumed is the place of a cursor, and what it is a place of.
 func (c *client) resumed(object *manifest.Object, cursor string) (place, *manifest.Listing, error) {
 	at, err := c.decodePlace(cursor, &manifest.Listing{Size: 10_000})
