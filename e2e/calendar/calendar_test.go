@@ -83,6 +83,43 @@ func TestAppointmentsAndEvents(t *testing.T) {
 const berlin = "BEGIN:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\nDTSTART:19701025T030000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nEND:STANDARD\n" +
 	"BEGIN:DAYLIGHT\nDTSTART:19700329T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nEND:DAYLIGHT\nEND:VTIMEZONE\n"
 
+func TestTheCustomerStandsInTheEvent(t *testing.T) {
+	w := newWorld(t, nil)
+	ana, err := w.acme.CreateRecord(w.ctx, "contacts", map[string]any{"first_name": "Ana", "last_name": "Lima", "phone": "+5511987654321", "email": "ana@example.com"})
+	require.NoError(t, err)
+	first := visit()
+	first["contact_id"], first["properties"] = ana.ID, map[string]any{"description": "Bring the offer"}
+	one, other := w.appointment(first), w.appointment(visit())
+	w.run(ledger.RunBackfill)
+	event := w.other(record.Left, one)
+	const customer = "Customer: Ana Lima, +5511987654321, ana@example.com"
+	describes := func(id, want string) {
+		require.Equal(t, want, w.calendar.Fields(t, id)["description"])
+	}
+	describes(event, customer+"\n\nBring the offer")
+	describes(w.other(record.Left, other), "")
+
+	w.calendar.Edit(t, event, map[string]any{"description": customer + "\n\nBring two offers\n\nand a pen"})
+	w.quiet()
+	w.appointmentHas(one, map[string]any{"properties.description": "Bring two offers\n\nand a pen", "contact_id": ana.ID})
+	w.edit(one, map[string]any{"properties": map[string]any{"description": nil}})
+	w.quiet()
+	describes(event, customer)
+
+	// Acme tells of the contact, not of its appointments: the comparison finds them.
+	_, err = w.acme.EditRecord(w.ctx, "contacts", ana.ID, map[string]any{"last_name": "Reis"})
+	require.NoError(t, err)
+	w.later(31 * time.Second)
+	w.run(ledger.RunCompare)
+	describes(event, "Customer: Ana Reis, +5511987654321, ana@example.com")
+	writes := w.door.writes()
+	w.calendar.Edit(t, event, map[string]any{"description": "Only this"})
+	w.quiet()
+	w.appointmentHas(one, map[string]any{"properties.description": "Only this"})
+	describes(event, "Only this")
+	require.Equal(t, writes, w.door.writes(), "a paragraph that a person takes out stays out")
+}
+
 // slipsIn lets people edit between the service's read and its write.
 func slipsIn(w *world, appointment, event string) {
 	w.Run("an edit that slips in is not lost", func(t *testing.T) {

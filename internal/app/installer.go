@@ -92,7 +92,8 @@ func (i *Installer) driver(file *integration.Integration, side record.Side) (con
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
 			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
 	}
-	if wrong := endsOf(file, side, driver); len(wrong) > 0 {
+	wrong := append(endsOf(file, side, driver), lookUpsOf(file, side, driver)...)
+	if len(wrong) > 0 {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Details: wrong}
 	}
 	// Opening calls nothing: it checks addresses and credentials for completeness.
@@ -207,7 +208,6 @@ func authOf(auth integration.Auth) connector.Auth {
 	}
 }
 
-// objectsOf lists the collections that a side's streams use, each once.
 // endsOf checks that a driver speaks the collections of a side, and does what they ask for by name.
 func endsOf(file *integration.Integration, side record.Side, driver connector.Driver) []fault.Detail {
 	known := map[string]connector.Object{}
@@ -248,13 +248,20 @@ func allowedOf(file *integration.Integration, side record.Side) map[string][]str
 	return allowed
 }
 
+// objectsOf lists the collections that a side's streams use or look up, each once.
 func objectsOf(file *integration.Integration, side record.Side) []string {
 	var objects []string
 	have := map[string]bool{}
-	for n := range file.Streams {
-		if object := file.Streams[n].End(side).Object; !have[object] {
+	add := func(object string) {
+		if !have[object] {
 			have[object] = true
 			objects = append(objects, object)
+		}
+	}
+	for n := range file.Streams {
+		add(file.Streams[n].End(side).Object)
+		for _, one := range file.Streams[n].End(side).LookUps {
+			add(one.Object)
 		}
 	}
 	return objects

@@ -145,9 +145,13 @@ func (o *Opener) connect(key ledger.Key, plan Plan, side record.Side, spec ledge
 		Quota: NewQuota(o.options.Store, key, side, spec, o.options.Now), Log: o.options.Log, Registerer: o.options.Registerer,
 		Now: o.options.Now, AllowPrivate: o.options.AllowPrivate, Plan: transport.PlanOf(plan.Driver(side)),
 	})
-	return plan.Driver(side).Open(connector.Config{
+	opened, err := plan.Driver(side).Open(connector.Config{
 		Side: side, Tenant: key.Tenant, Connection: key.Connection, BaseURL: system.BaseURL, Auth: authOf(system.Auth),
 		Capabilities: effective(system.Capabilities, plan.Driver(side), probed), Objects: objectsOf(plan.Integration, side), Allowed: allowedOf(plan.Integration, side),
 		Client: client, Tokens: NewTokens(o.options.Store, key, side, o.options.Lease, o.options.Now), Now: o.options.Now,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return lookedUp(opened, plan.Integration, side, o.options.Now), nil
 }

@@ -62,5 +62,8 @@ func OpenAlone(plan Plan, side record.Side, allowPrivate []netip.Prefix, now fun
 	if err != nil && fault.As(err) == nil {
 		err = fault.Wrap(fault.Internal, err, "the %s side cannot be opened", side)
 	}
-	return connected, err
+	if err != nil {
+		return nil, err
+	}
+	return lookedUp(connected, plan.Integration, side, now), nil
 }

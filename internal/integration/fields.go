@@ -177,6 +177,11 @@ func (d *decoder) targets(stream *Stream, fields value) {
 		for i := range stream.Fields {
 			field := &stream.Fields[i]
 			for _, path := range field.written(side) {
+				for _, one := range stream.End(side).LookUps {
+					if overlap(path, one.Name) {
+						d.problem(body.key(field.Name), "%s is looked up on the %s side; nothing can be written to it", one.Name, side)
+					}
+				}
 				for _, other := range written {
 					if overlap(path, other.path) && other.owner != "field "+field.Name {
 						d.problem(body.key(field.Name), "%s is written on the %s side by %s too", path, side, other.owner)

@@ -119,6 +119,9 @@ func (t *teller) scope() {
 		if where := t.stream.End(side).Where; where != "" {
 			t.say("scope", "In %s, only %s for which  %s  are kept in step.", t.system(side), t.stream.End(side).Object, where)
 		}
+		for _, one := range t.stream.End(side).LookUps {
+			t.say("look_up", "With %s of %s, the record of its %s that %s names is read as %s; nothing is written to it.", t.one(side), t.system(side), one.Object, one.ID, one.Name)
+		}
 	}
 }
 

@@ -85,8 +85,27 @@ func (v value) end() End {
 	if allow := body.take("allow"); allow.given() {
 		end.Allow = allow.words("what is allowed, such as invite", isName)
 	}
+	end.LookUps = body.take("look_up").lookUps()
 	body.done()
 	return end
+}
+
+func (v value) lookUps() []LookUp {
+	all := v.object()
+	if all == nil {
+		return nil
+	}
+	var read []LookUp
+	for _, name := range all.keys {
+		if !isName(name) || strings.Contains(name, ".") {
+			v.d.problem(all.key(name), "%q is not a name: letters, digits, - _", name)
+		}
+		if body := all.take(name).object(); body != nil {
+			read = append(read, LookUp{Name: name, Object: body.need("object").word("the name of an object", isName), ID: body.need("id").word("a path", isPath)})
+			body.done()
+		}
+	}
+	return read
 }
 
 func (v value) marker() Marker {

@@ -190,6 +190,16 @@ type End struct {
 	// Allow names what a connector does to this collection only where it is asked
 	// to: invite, deactivate (SalesOS users). Empty (default): nothing.
 	Allow []string
+	// LookUps add to each record what other records of the same system say.
+	LookUps []LookUp
+}
+
+// LookUp is another record that is read with each record of an end.
+type LookUp struct {
+	// Name is the field that it shows as, an object; nothing is written to it.
+	Name string
+	// Object is its collection, ID the path of the field that holds its id.
+	Object, ID string
 }
 
 // Marker holds, per side, the path of the field in which records that we create
