@@ -261,7 +261,7 @@ func TestRealWritesAreGuarded(t *testing.T) {
 			require.Equal(t, current, changed(t, conn, current, map[string]any{"title": "A", "starts_at": "2026-12-01T09:00:00-03:00", "location": nil, "attendees": []any{}}))
 		}))
 	})
-	t.Run("the same event under another name is a duplicate", func(t *testing.T) {
+	t.Run("no name leads elsewhere", func(t *testing.T) {
 		s.Put(t, "first.ics", caldavtest.Event("taken", "DTSTART:20261201T120000Z"))
 		require.NotEqual(t, fault.Gone, fault.CodeOf(conn.Delete(ctx, "events", "..", connector.WriteOptions{})), "no step up")
 		require.Contains(t, s.IDs(t), "first.ics")

@@ -16,9 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector/caldav/ical"
@@ -35,6 +37,7 @@ type Server struct {
 	// Root is the server's address without the calendar's path.
 	Root string
 	next int
+	mu   sync.Mutex
 	lies map[string]bool
 }
 
@@ -56,18 +59,23 @@ func Start(t *testing.T) *Server {
 		strings.TrimPrefix(s.Root, "http://"), users, filepath.Join(folder, "calendars"))
 	file := filepath.Join(folder, "config")
 	require.NoError(t, os.WriteFile(file, []byte(settings), 0o600))
-	var said bytes.Buffer
+	said, err := os.Create(filepath.Join(folder, "log"))
+	require.NoError(t, err)
 	running := exec.CommandContext(context.Background(), program, "--config", file)
-	running.Stdout, running.Stderr = &said, &said
+	running.Stdout, running.Stderr = said, said
 	require.NoError(t, running.Start())
 	t.Cleanup(func() {
 		_ = running.Process.Kill() // it may have ended by itself, which the test has noticed
 		_ = running.Wait()         // killed: that it did not end well is no news
+		require.NoError(t, said.Close())
 	})
-	require.Eventually(t, func() bool {
+	if !assert.Eventually(t, func() bool {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Root, "http://"))
 		return err == nil && conn.Close() == nil
-	}, time.Minute, 50*time.Millisecond, "radicale did not start: %s", said.String())
+	}, time.Minute, 50*time.Millisecond) {
+		log, err := os.ReadFile(said.Name())
+		t.Fatalf("radicale did not start: %s %v", log, err)
+	}
 	target, err := url.Parse(s.Root)
 	require.NoError(t, err)
 	s.Handler = httputil.NewSingleHostReverseProxy(target)
@@ -215,8 +223,7 @@ func (s *Server) ReplaceInner(*testing.T, bool) {}
 
 // ServeHTTP passes calls on, but for a lie that was ordered.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, path := Route(r); r.Method == "REPORT" && s.lies[path] {
-		delete(s.lies, path)
+	if _, path := Route(r); r.Method == "REPORT" && s.lied(path) {
 		connectortest.Answer(http.StatusMultiStatus, `<multistatus xmlns="DAV:"><response><href>`+r.URL.Path+strings.TrimPrefix(path, "/events/")+
 			`</href><status>HTTP/1.1 404 Not Found</status></response></multistatus>`)(w, r, nil)
 		return
@@ -224,11 +231,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Handler.ServeHTTP(w, r)
 }
 
+// lied tells once whether a lie about a path was ordered.
+func (s *Server) lied(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ordered := s.lies[path]
+	delete(s.lies, path)
+	return ordered
+}
+
 // Gone answers like a server that has no such event, to the question and to the
 // one that makes sure.
 func (s *Server) Gone(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 	_, path := Route(r)
+	s.mu.Lock()
 	s.lies[path] = true
+	s.mu.Unlock()
 	connectortest.Answer(http.StatusNotFound, "The requested resource could not be found.")(w, r, nil)
 }
 
