@@ -292,6 +292,12 @@ func (p *pass) takeForLink(ctx context.Context, ref record.Ref) error {
 	if err := p.extend(ctx, []string{ledger.RefKey(ref)}); err != nil {
 		return err
 	}
+	return p.linkable(ctx, ref)
+}
+
+// linkable refuses a counterpart that is linked already, and looks for what it was
+// parked for.
+func (p *pass) linkable(ctx context.Context, ref record.Ref) error {
 	state, err := p.store().Load(ctx, p.key(), p.work.Stream, ref)
 	if err != nil {
 		return err

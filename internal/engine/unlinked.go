@@ -265,7 +265,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	if direct {
 		p.knows(&link, *source)
 	}
-	if err := p.takeForLink(ctx, answer.Ref); err != nil {
+	if err := p.linkable(ctx, answer.Ref); err != nil {
 		if !fault.Is(err, fault.Duplicate) {
 			return err
 		}
@@ -275,7 +275,9 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		return err
 	}
 	intent.LinkID = link.ID
-	commit := ledger.Commit{PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result)}
+	commit := ledger.Commit{
+		Take: []string{ledger.RefKey(answer.Ref)}, PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result),
+	}
 	p.outcome = outcomeCreated
 	if !direct || unkept || p.needsMore(link, made, intent) {
 		// The source may have been edited while the outcome was unknown.

@@ -77,6 +77,9 @@ type LinkFilter struct {
 type Commit struct {
 	// Lease fences the commit. An empty token commits unfenced (listings, decisions).
 	Lease Lease
+	// Take are further lease keys that must be free when work ends (Done or Retry):
+	// Busy, with the key as its subject, when another holds one.
+	Take []string
 	// PutLinks inserts or replaces links by ID. A second active or detached
 	// link for the same stream, side and id is refused with Conflict.
 	PutLinks []Link

@@ -14,6 +14,7 @@ func leaseTests() []test {
 		{"one owner at a time", leaseExclusive},
 		{"extend all or nothing", leaseExtend},
 		{"extend keeps a claim", leaseExtendClaim},
+		{"the end of work takes keys that are free", leaseTakenAtTheEnd},
 		{"a lapsed lease counts until it is taken", leaseLapsed},
 		{"come and gone is lost too", leaseComeAndGone},
 	}
@@ -73,6 +74,25 @@ func leaseExtendClaim(w *world) {
 	w.commit(ledger.Commit{Lease: lease, Done: &work})
 	require.Zero(w, w.pending().Changes)
 	w.acquire(lease.Keys...)
+}
+
+func leaseTakenAtTheEnd(w *world) {
+	w.enqueue(change(left("1")))
+	work, held := w.claimOne(), w.acquire("b")
+	ended := ledger.Commit{Lease: work.Lease, Done: &work, Take: []string{"b", "a"}, PutLinks: []ledger.Link{link("1")}}
+	err := w.store.Commit(w.ctx, w.key, ended)
+	w.code(fault.Busy, err)
+	require.Equal(w, "b", fault.As(err).Subject)
+	require.Nil(w, w.load(left("l1")).Link, "nothing was written")
+	w.acquire("a")
+	w.ok(w.store.Release(w.ctx, w.key, held))
+	ended.Take = []string{"b"}
+	w.commit(ended)
+	require.NotNil(w, w.load(left("l1")).Link)
+	w.acquire("b")
+	for _, half := range []ledger.Commit{{Lease: held, Take: []string{"c"}}, {Done: &work, Take: []string{"c"}}} {
+		w.code(fault.Usage, w.store.Commit(w.ctx, w.key, half))
+	}
 }
 
 func leaseLapsed(w *world) {

@@ -15,9 +15,18 @@ func (s *Store) Commit(ctx context.Context, key ledger.Key, commit ledger.Commit
 	if commit.Done != nil && commit.Retry != nil {
 		return fault.New(fault.Usage, "a commit ends its work or puts it back, not both")
 	}
+	if len(commit.Take) > 0 && (commit.Lease.Token == "" || commit.Done == nil && commit.Retry == nil) {
+		return fault.New(fault.Usage, "a commit takes keys into its lease only where it ends its work")
+	}
 	return s.write(ctx, func(t *txn) error {
 		if commit.Lease.Token != "" {
 			if err := t.fence(key, commit.Lease); err != nil {
+				return err
+			}
+		}
+		// They are dropped with the others at the end of the claim.
+		for _, name := range sortedKeys(commit.Take, nil) {
+			if err := t.takeLease(key, name, commit.Lease.Token, t.now+1); err != nil {
 				return err
 			}
 		}
