@@ -224,7 +224,7 @@ func (e *Engine) polled(ctx context.Context, key ledger.Key, stream Stream, foun
 		if found {
 			state.IdlePolls = 0
 		}
-		state.NextPollAt = now.Add(stream.Spec.Poll.Every)
+		state.NextPollAt = stream.Spec.Poll.Next(now)
 	})
 }
 

@@ -97,6 +97,9 @@ func mistakes() []mistake {
 		{"written inside another", "left: tags", "left: custom_fields"},
 		{"every and cron", `compare: {cron: "0 3 * * *"`, `compare: {every: 24h, cron: "0 3 * * *"`},
 		{"bad cron", `"0 3 * * *"`, `"0 3 * *"`},
+		{"a day that never comes", `"0 3 * * *"`, `"0 3 31 2 *"`},
+		{"poll every and cron", "poll: {every: 30s", "poll: {every: 30s, cron: \"0 6 * * *\""},
+		{"poll in no zone", "poll: {every: 30s", "poll: {cron: \"0 6 * * *\", time_zone: Mars/Olympus"},
 		{"bad time zone", "America/Sao_Paulo", "America/Nowhere"},
 		{"time zone without cron", `cron: "0 3 * * *", `, ""},
 		{"bad guard", "guard: {max: 10, per: 1h}", "guard: many"},
@@ -237,7 +240,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, Conflicts{Policy: PolicyManual, Tie: "left", Deadline: defaultDeadline, Fallback: PolicyLeft}, stream.Conflicts)
 	require.Equal(t, Deletes{Policy: DeleteIgnore, Edited: EditedKeep, VerifyAfter: defaultVerifyAfter, Guard: Guard{Max: 10, Per: defaultGuardPer}}, stream.Deletes)
 	require.Equal(t, Guards{Clears: Guard{Max: 500, Per: defaultGuardPer}, Rewrites: Guard{Off: true, Max: 1000, Per: defaultGuardPer}}, stream.Guard)
-	require.Equal(t, Poll{Every: defaultPoll, Overlap: defaultOverlap}, stream.Poll)
+	require.Equal(t, Poll{Every: defaultPoll, TimeZone: "UTC", Overlap: defaultOverlap}, stream.Poll)
 	require.Equal(t, Compare{Every: defaultCompare, TimeZone: "UTC"}, stream.Compare)
 	require.Equal(t, LeftToRight, stream.field("note").Direction)
 	require.Equal(t, PolicyManual, stream.Conflicts.PolicyOf("phone"))

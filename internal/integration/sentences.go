@@ -352,14 +352,18 @@ func (t *teller) schedule() {
 		if t.integration.System(side).Webhook.Secret == "" {
 			heard = "only"
 		}
-		t.say("poll", "Changes in %s are noticed %s by asking every %s, each time %s further back than the last.",
-			t.system(side), heard, short(t.stream.Poll.Every), short(t.stream.Poll.Overlap))
+		t.say("poll", "Changes in %s are noticed %s by asking %s, each time %s further back than the last.",
+			t.system(side), heard, times(t.stream.Poll.Every, t.stream.Poll.Cron, t.stream.Poll.TimeZone), short(t.stream.Poll.Overlap))
 	}
-	when := "every " + short(t.stream.Compare.Every)
-	if t.stream.Compare.Cron != "" {
-		when = fmt.Sprintf("at %s (cron, %s)", t.stream.Compare.Cron, t.stream.Compare.TimeZone)
-	}
+	when := times(t.stream.Compare.Every, t.stream.Compare.Cron, t.stream.Compare.TimeZone)
 	t.say("compare", "All %s and %s are compared %s.", t.place(record.Left), t.place(record.Right), when)
+}
+
+func times(every time.Duration, line, zone string) string {
+	if line != "" {
+		return fmt.Sprintf("at %s (cron, %s)", line, zone)
+	}
+	return "every " + short(every)
 }
 
 // and joins names: "email", "email and phone".

@@ -233,12 +233,12 @@ func (v value) guard(fallback Guard) Guard {
 }
 
 func (v value) poll() Poll {
-	read := Poll{Every: defaultPoll, Overlap: defaultOverlap}
+	read := Poll{Every: defaultPoll, TimeZone: "UTC", Overlap: defaultOverlap}
 	body := v.object()
 	if body == nil {
 		return read
 	}
-	read.Every = body.take("every").duration(defaultPoll, leastInterval)
+	read.Every, read.Cron, read.TimeZone = body.timetable(v.d, defaultPoll)
 	read.Overlap = body.take("overlap").duration(defaultOverlap, 0)
 	body.done()
 	return read
@@ -249,32 +249,40 @@ func (v value) compare() Compare {
 	if body == nil {
 		return Compare{Every: defaultCompare, TimeZone: "UTC"}
 	}
-	read := Compare{TimeZone: "UTC"}
-	every, line, zone := body.take("every"), body.take("cron"), body.take("time_zone")
-	switch {
-	case every.given() && line.given():
-		v.d.problem(line, "every and cron exclude each other: keep one")
-	case line.given():
-		read.Cron = line.word("a cron line of five fields, such as \"0 3 * * *\"", isCron)
-	default:
-		read.Every = every.duration(defaultCompare, leastInterval)
-	}
-	if zone.given() {
-		read.TimeZone = zone.word("an IANA time zone, such as America/Sao_Paulo", isZone)
-		if !line.given() {
-			v.d.problem(zone, "time_zone belongs to cron")
-		}
-	}
+	var read Compare
+	read.Every, read.Cron, read.TimeZone = body.timetable(v.d, defaultCompare)
 	body.done()
 	return read
+}
+
+// timetable reads `every`, or `cron` with `time_zone`.
+func (o *object) timetable(d *decoder, fallback time.Duration) (every time.Duration, line, zone string) {
+	interval, cronLine, timeZone := o.take("every"), o.take("cron"), o.take("time_zone")
+	zone = "UTC"
+	switch {
+	case interval.given() && cronLine.given():
+		d.problem(cronLine, "every and cron exclude each other: keep one")
+	case cronLine.given():
+		line = cronLine.word("a cron line of five fields, such as \"0 3 * * *\"", isCron)
+	default:
+		every = interval.duration(fallback, leastInterval)
+	}
+	if timeZone.given() {
+		zone = timeZone.word("an IANA time zone, such as America/Sao_Paulo", isZone)
+		if !cronLine.given() {
+			d.problem(timeZone, "time_zone belongs to cron")
+		}
+	}
+	return every, line, zone
 }
 
 func isCron(text string) bool {
 	if len(strings.Fields(text)) != 5 || strings.Contains(text, "TZ=") {
 		return false
 	}
-	_, err := cron.ParseStandard(text)
-	return err == nil
+	line, err := cron.ParseStandard(text)
+	// A day such as 31 February never comes.
+	return err == nil && !line.Next(time.Unix(0, 0)).IsZero()
 }
 
 func isZone(text string) bool {

@@ -318,8 +318,13 @@ type Guards struct {
 
 // Poll is how changes are asked for.
 type Poll struct {
-	// Every is the pause between two polls. Default 30s.
+	// Every is the pause between two polls; 0 when Cron is set. Default 30s.
 	Every time.Duration
+	// Cron is a five-field cron line; empty when Every is set. A time that passed
+	// while nothing ran is caught up with at once.
+	Cron string
+	// TimeZone is the IANA zone of Cron. Default UTC.
+	TimeZone string
 	// Overlap is how far each poll looks back before the last one. Default 2m.
 	Overlap time.Duration
 }
