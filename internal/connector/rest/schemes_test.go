@@ -363,22 +363,41 @@ func TestEventShapes(t *testing.T) {
 	}
 }
 
-// TestWebhooksByHand: a system whose webhooks a person registers.
+// TestWebhooksByHand: a system whose webhooks a person registers, and one that has none.
 func TestWebhooksByHand(t *testing.T) {
+	spec := connector.WebhookSpec{URL: "https://x.example", Objects: []string{"rows"}}
 	s := stock(1)
-	for _, part := range []string{plainList, plainList + "webhook: {signature: {kind: standard_webhooks}, events: {kind: type}}\n"} {
-		conn := open(t, habit(part), s.handler(func(s *shop, w http.ResponseWriter, _ *http.Request) { show(w, s.slice(0, 9)) }), connector.Auth{Kind: transport.KindNone})
-		_, err := conn.EnsureWebhook(t.Context(), connector.WebhookSpec{URL: "https://x.example", Objects: []string{"rows"}})
-		require.Equal(t, fault.Usage, fault.CodeOf(err))
-		_, err = conn.WebhookStatus(t.Context(), "1")
-		require.Equal(t, fault.Gone, fault.CodeOf(err))
-		require.NoError(t, conn.RemoveWebhook(t.Context(), "1"))
-		_, err = conn.Create(t.Context(), "rows", map[string]any{"a": 1}, connector.WriteOptions{})
-		require.Equal(t, fault.Usage, fault.CodeOf(err), "rows are only read")
-		require.Equal(t, fault.Usage, fault.CodeOf(conn.Delete(t.Context(), "rows", "1", connector.WriteOptions{})))
-	}
-	_, err := rest.New(mustRead(t, habit(plainList))).ParseWebhook(http.Header{}, nil, []string{"s"}, noon())
+	serve := s.handler(func(s *shop, w http.ResponseWriter, _ *http.Request) { show(w, s.slice(0, 9)) })
+	conn := open(t, habit(plainList+"webhook: {signature: {kind: standard_webhooks}, events: {kind: type}}\n"), serve, connector.Auth{Kind: transport.KindNone})
+	state, err := conn.EnsureWebhook(t.Context(), spec)
+	require.NoError(t, err)
+	require.True(t, state.Active)
+	again, err := conn.WebhookStatus(t.Context(), state.ID)
+	require.NoError(t, err)
+	require.Equal(t, state, again)
+	require.NoError(t, conn.RemoveWebhook(t.Context(), state.ID))
+
+	conn = open(t, habit(plainList), serve, connector.Auth{Kind: transport.KindNone})
+	_, err = conn.EnsureWebhook(t.Context(), spec)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	_, err = conn.WebhookStatus(t.Context(), "1")
+	require.Equal(t, fault.Gone, fault.CodeOf(err))
+	require.NoError(t, conn.RemoveWebhook(t.Context(), "1"))
+	require.Empty(t, s.sent)
+	_, err = rest.New(mustRead(t, habit(plainList))).ParseWebhook(http.Header{}, nil, []string{"s"}, noon())
 	require.Equal(t, fault.Unauthorized, fault.CodeOf(err))
+}
+
+// TestReadOnlyObjects: nothing is written, and nothing is called for it.
+func TestReadOnlyObjects(t *testing.T) {
+	s := stock(1)
+	conn := open(t, habit(plainList), s.handler(func(s *shop, w http.ResponseWriter, _ *http.Request) { show(w, s.slice(0, 9)) }), connector.Auth{Kind: transport.KindNone})
+	_, err := conn.Create(t.Context(), "rows", map[string]any{"a": 1}, connector.WriteOptions{})
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	_, err = conn.Update(t.Context(), record.Record{Ref: record.Ref{Object: "rows", ID: "1"}}, map[string]any{"a": 1}, connector.WriteOptions{})
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.Equal(t, fault.Usage, fault.CodeOf(conn.Delete(t.Context(), "rows", "1", connector.WriteOptions{})))
+	require.Empty(t, s.sent)
 }
 
 func mustRead(t *testing.T, text string) *manifest.Manifest {

@@ -12,15 +12,19 @@ import (
 	"github.com/accord-sync/accord/internal/manifest"
 )
 
+// byHand is the id of a registration that a person made in the system's settings:
+// the system does not tell about it, and it is taken for switched on.
+const byHand = "by-hand"
+
 // maxHookPages bounds the list of registrations that is looked through.
 const maxHookPages = 50
 
 // EnsureWebhook finds the registration by its address, and registers, corrects or
-// switches it on. Others are left alone. fault.Usage where a person registers it.
+// switches it on. Others are left alone. Where a person registers webhooks it makes no call.
 func (c *client) EnsureWebhook(ctx context.Context, spec connector.WebhookSpec) (connector.WebhookState, error) {
 	said, err := c.registration()
-	if err != nil {
-		return connector.WebhookState{}, err
+	if err != nil || said == nil {
+		return connector.WebhookState{ID: byHand, Active: true}, err
 	}
 	events, err := c.wantedEvents(spec.Objects, said)
 	if err != nil {
@@ -55,13 +59,10 @@ func (c *client) EnsureWebhook(ctx context.Context, spec connector.WebhookSpec) 
 	return state, nil
 }
 
-// registration is how webhooks are registered, if Accord can do that.
+// registration is how webhooks are registered; nil: by hand. fault.Usage: there are none.
 func (c *client) registration() (*manifest.Registration, error) {
 	if c.manifest.Webhook == nil {
 		return nil, fault.New(fault.Usage, "%s has no webhooks, it is only polled; leave out webhook in its section", c.title)
-	}
-	if c.manifest.Webhook.Registration == nil {
-		return nil, fault.New(fault.Usage, "%s has no calls to register webhooks; register the address of this connection in its settings", c.title)
 	}
 	return c.manifest.Webhook.Registration, nil
 }
@@ -88,12 +89,14 @@ func (c *client) register(ctx context.Context, said *manifest.Registration, want
 	return connector.WebhookState{}, c.api.Malformed(call, reply, "the new webhook")
 }
 
-// WebhookStatus looks the registration up in the list. One that a person made in
-// the system's settings is not seen here.
+// WebhookStatus looks the registration up in the list.
 func (c *client) WebhookStatus(ctx context.Context, id string) (connector.WebhookState, error) {
 	said, err := c.registration()
 	if err != nil {
-		return connector.WebhookState{}, fault.Wrap(fault.Gone, err, "%s does not tell about its webhooks", c.title)
+		return connector.WebhookState{}, fault.Wrap(fault.Gone, err, "%s has no webhooks", c.title)
+	}
+	if said == nil {
+		return connector.WebhookState{ID: byHand, Active: true}, nil
 	}
 	hooks, err := c.hooks(ctx, said)
 	if err != nil {
@@ -110,7 +113,7 @@ func (c *client) WebhookStatus(ctx context.Context, id string) (connector.Webhoo
 // RemoveWebhook deletes the registration; one already gone is no error.
 func (c *client) RemoveWebhook(ctx context.Context, id string) error {
 	said, err := c.registration()
-	if err != nil {
+	if err != nil || said == nil {
 		return nil // what was never registered need not be removed
 	}
 	_, err = c.api.Do(ctx, c.hookCall(said, http.MethodDelete, id, nil))
