@@ -74,6 +74,8 @@ type Observer interface {
 type Options struct {
 	Inbox     Inbox
 	Directory Directory
+	// PublicURL is where vendors reach us, without a trailing slash; empty: not known.
+	PublicURL string
 	// Sides is told how deliveries end; nil: nobody is.
 	Sides Sides
 	// Nudge tells Temporal that a connection has work. It must not block and must not fail.
@@ -168,7 +170,16 @@ func (r *Receiver) read(ctx context.Context, connection string, side record.Side
 	if len(source.Secrets) == 0 {
 		return target, nil, fault.New(fault.Unauthorized, "the %s side of this connection has no webhook secret; set systems.%s.webhook.secret", side, side)
 	}
-	events, err := source.Driver.ParseWebhook(header, body, source.Secrets, r.options.Now())
+	addressed, ok := source.Driver.(connector.Addressed)
+	if !ok {
+		events, err := source.Driver.ParseWebhook(header, body, source.Secrets, r.options.Now())
+		return target, events, err
+	}
+	address := ""
+	if r.options.PublicURL != "" {
+		address = r.options.PublicURL + "/webhooks/" + connection + "/" + string(side)
+	}
+	events, err := addressed.ParseWebhookAt(address, header, body, source.Secrets, r.options.Now())
 	return target, events, err
 }
 

@@ -222,3 +222,32 @@ func TestNudgerNeverBlocks(t *testing.T) {
 	closing.Go(nudger.Close)
 	closing.Wait()
 }
+
+// addressed is a driver whose vendor signs the address that it calls.
+type addressed struct {
+	driver
+	asked *[]string
+}
+
+func (a addressed) ParseWebhookAt(address string, header http.Header, body []byte, secrets []string, now time.Time) ([]connector.Event, error) {
+	*a.asked = append(*a.asked, address)
+	return a.ParseWebhook(header, body, secrets, now)
+}
+
+// TestTheAddressIsTold: to drivers that want it, as the vendor was given it.
+func TestTheAddressIsTold(t *testing.T) {
+	var asked []string
+	s := receiving()
+	s.target.Right.Driver = addressed{driver: driver{events: []connector.Event{{ID: "e", Object: "contacts", RecordID: "1"}}}, asked: &asked}
+	log, _ := test.NewNullLogger()
+	for _, public := range []string{"https://accord.example", ""} {
+		receiver := webhook.New(webhook.Options{
+			Inbox: s, PublicURL: public, Directory: webhook.NewCache(func(context.Context, string) (webhook.Target, error) { return s.target, nil }, func() time.Time { return s.now }),
+			Nudge: func(ledger.Key) {}, Log: log, Now: func() time.Time { return s.now },
+		})
+		accepted, _, err := receiver.Receive(t.Context(), "c", record.Right, http.Header{"Secret": {"new"}}, []byte("{}"))
+		require.NoError(t, err)
+		require.Equal(t, 1, accepted)
+	}
+	require.Equal(t, []string{"https://accord.example/webhooks/c/right", ""}, asked)
+}

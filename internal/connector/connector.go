@@ -69,6 +69,14 @@ type Actor interface {
 	Actor() string
 }
 
+// Addressed is what a driver adds whose vendor signs the address that it calls
+// (HubSpot). ParseWebhook of such a driver refuses what is signed that way.
+type Addressed interface {
+	// ParseWebhookAt is ParseWebhook of a delivery to address, which is the public
+	// one that the vendor was given; empty: there is none.
+	ParseWebhookAt(address string, header http.Header, body []byte, secrets []string, now time.Time) ([]Event, error)
+}
+
 // Divided is a Connector of a system that does not take all fields of a record in
 // one call: SalesOS moves a deal with another call than it renames it. An update
 // must be one call, so that it happens whole or not at all; the engine makes as

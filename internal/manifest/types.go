@@ -74,6 +74,8 @@ type Errors struct {
 	// of objects with FieldName; or the one field's name itself.
 	Fields    string `yaml:"fields"`
 	FieldName string `yaml:"field_name"`
+	// FieldPrefix goes before the refused field's name to make a path of a record of it.
+	FieldPrefix string `yaml:"field_prefix"`
 	// ExistingID is the path of the record that a duplicate points to;
 	// ExistingMatch a regular expression whose first group is the id in that text.
 	ExistingID    string `yaml:"existing_id"`
@@ -192,7 +194,8 @@ type Listing struct {
 	Rows string `yaml:"rows" default:"."`
 	// Size is {size}, the rows of a page. Default 100.
 	Size int `yaml:"size" default:"100"`
-	// Since is the form of {since}: rfc3339 (default), rfc3339_ms, epoch_s, epoch_ms or date.
+	// Since is the form of {since}: rfc3339 (default), rfc3339_ms, epoch_s, epoch_ms,
+	// epoch_ms_text (the number as text, for bodies) or date.
 	Since string `yaml:"since" default:"rfc3339"`
 	// After: the server leaves out the moment itself; it is asked for a step earlier.
 	After  bool   `yaml:"after"`
@@ -222,6 +225,10 @@ type Paging struct {
 	First int `yaml:"first" default:"1"`
 	// Field is the path whose value in the last row is {next} (kind keyset).
 	Field string `yaml:"field"`
+	// Window is how many rows of one query the server shows at most (kinds cursor and offset); the
+	// listing then goes on from the updated time of its last row, so the query must
+	// hold {since} and be in that order. 0: all of them.
+	Window int `yaml:"window"`
 	// More is the path of a boolean that is false on the last page, Total that of
 	// the number of rows in the whole listing.
 	More  string `yaml:"more"`
@@ -277,7 +284,7 @@ type Signature struct {
 	TimePart string `yaml:"time_part"`
 	// TimeHeader is a header of its own with the time, in epoch seconds or milliseconds.
 	TimeHeader string `yaml:"time_header"`
-	// Signed is what is signed: {body} (default), {time}.{body} …
+	// Signed is what is signed: {body} (default), {time}.{body}, POST{address}{body}{time} …
 	Signed string `yaml:"signed" default:"{body}"`
 	// Tolerance is how far the time may be off. Default 5m.
 	Tolerance time.Duration `yaml:"tolerance" default:"5m"`

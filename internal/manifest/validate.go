@@ -223,7 +223,11 @@ func (d *decoder) listing(key string, listing *Listing, path string) {
 	d.request(&listing.Request, path, []string{"GET", "POST"}, needs...)
 	d.paths(path, listing.Rows, listing.ID, listing.Paging.Next, listing.Paging.Field, listing.Paging.More, listing.Paging.Total)
 	d.choice(join(path, "paging.kind"), listing.Paging.Kind, PagingNone, PagingCursor, PagingPage, PagingOffset, PagingLink, PagingKeyset)
-	d.choice(join(path, "since"), listing.Since, "rfc3339", "rfc3339_ms", "epoch_s", "epoch_ms", "date")
+	d.choice(join(path, "since"), listing.Since, "rfc3339", "rfc3339_ms", "epoch_s", "epoch_ms", "epoch_ms_text", "date")
+	counted := listing.Paging.Kind == PagingCursor || listing.Paging.Kind == PagingOffset
+	if window := listing.Paging.Window; window != 0 && (window < 2*listing.Size || !counted || !listing.Holds("since")) {
+		d.wrong(join(path, "paging.window"), "is for the kinds cursor and offset, in a request with {since}, and holds two pages at least")
+	}
 	if listing.Size < 1 || listing.Size > 10_000 {
 		d.wrong(join(path, "size"), "must be a number from 1 to 10000")
 	}

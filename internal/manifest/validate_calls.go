@@ -7,7 +7,7 @@ import (
 
 // known are the placeholders of calls.
 func known() []string {
-	return []string{"object", "singular", "path", "id", "fields", "size", "since", "next", "page", "offset", "field", "value"}
+	return []string{"object", "singular", "path", "id", "fields", "size", "since", "next", "page", "offset", "field", "leaf", "value"}
 }
 
 func (d *decoder) request(request *Request, path string, methods []string, needs ...string) {
@@ -58,8 +58,8 @@ func (d *decoder) signature(signature Signature, path string) {
 		d.wrong(join(path, "time_header"), "%q is not the name of a header", signature.TimeHeader)
 	}
 	for _, name := range placeholders(signature.Signed) {
-		if name != "time" && name != "body" {
-			d.wrong(join(path, "signed"), "{%s} is not known: use {time} and {body}", name)
+		if name != "time" && name != "body" && name != "address" {
+			d.wrong(join(path, "signed"), "{%s} is not known: use {time}, {body} and {address}", name)
 		}
 	}
 	if !strings.Contains(signature.Signed, "{body}") {

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,8 @@ func stamp(at time.Time, form string) any {
 		return int(at.Unix())
 	case "epoch_ms":
 		return int(at.UnixMilli())
+	case "epoch_ms_text":
+		return strconv.FormatInt(at.UnixMilli(), 10)
 	case "date":
 		return at.Format(time.DateOnly)
 	}
@@ -67,7 +70,7 @@ func stamp(at time.Time, form string) any {
 // step is the least time that a form can tell apart.
 func step(form string) time.Duration {
 	switch form {
-	case "rfc3339_ms", "epoch_ms":
+	case "rfc3339_ms", "epoch_ms", "epoch_ms_text":
 		return time.Millisecond
 	case "date":
 		return 24 * time.Hour

@@ -29,6 +29,7 @@ type Driver struct {
 var (
 	_ connector.Driver    = Driver{}
 	_ connector.Defaulter = Driver{}
+	_ connector.Addressed = Driver{}
 )
 
 // New makes the driver of a manifest, which must not be changed afterwards.

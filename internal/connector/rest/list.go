@@ -124,11 +124,28 @@ func (c *client) goOn(ctx context.Context, object *manifest.Object, listing *man
 	if next == at.Next || next == at.Known || len(next) > maxNext {
 		return connector.Page{}, c.standstill(object)
 	}
+	if at.Rows += got.count; paging.Window > 0 && at.Rows+listing.Size > paging.Window {
+		return c.nextWindow(object, at, page)
+	}
 	at.Next = next
 	if at.Pages++; at.Pages&(at.Pages-1) == 0 {
 		at.Known = next
 	}
 	page.Next = at.encode()
+	return page, nil
+}
+
+// nextWindow goes on from the updated time of the last row with a new query: the
+// server shows no more of the present one.
+func (c *client) nextWindow(object *manifest.Object, at place, page connector.Page) (connector.Page, error) {
+	since := int64(0)
+	if len(page.Records) > 0 {
+		since = page.Records[len(page.Records)-1].UpdatedAt.UnixMilli()
+	}
+	if since <= at.Since {
+		return connector.Page{}, c.standstill(object)
+	}
+	page.Next = place{Since: since, Size: at.Size, Anew: at.Anew}.encode()
 	return page, nil
 }
 

@@ -19,6 +19,8 @@ type place struct {
 	Size int `json:"l"`
 	// Next is the vendor's cursor, the last row's key, or the next page's address.
 	Next string `json:"c,omitempty"`
+	// Rows counts the rows of the present query, where the server shows only so many.
+	Rows int `json:"w,omitempty"`
 	// Page is the number of the page, or the offset.
 	Page int `json:"p,omitempty"`
 	// Tail are the marks of the rows that were read last: the next page is only
@@ -63,7 +65,7 @@ func (c *client) decodePlace(cursor string, listing *manifest.Listing) (place, e
 	if err == nil {
 		err = json.Unmarshal(text, &at)
 	}
-	if err != nil || at.Size < 1 || at.Size > listing.Size || at.Page < 0 || at.Pages < 0 || at.Since < 0 || len(at.Tail) > maxTail ||
+	if err != nil || at.Size < 1 || at.Size > listing.Size || at.Page < 0 || at.Rows < 0 || at.Pages < 0 || at.Since < 0 || len(at.Tail) > maxTail ||
 		(listing.Paging.Kind == manifest.PagingLink && at.Next != "" && !c.ours(at.Next)) {
 		return place{}, fault.New(fault.Usage, "the listing's cursor is not one of %s; start the listing anew", c.title)
 	}

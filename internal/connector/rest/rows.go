@@ -122,6 +122,9 @@ func (c *client) explain(body []byte) transport.VendorError {
 	said.ExistingID = c.existingID(value)
 	refused, _ := manifest.Look(value, rules.Fields)
 	said.Field, said.Message = refusedField(refused, rules.FieldName, said.Message)
+	if said.Field != "" {
+		said.Field = rules.FieldPrefix + said.Field
+	}
 	return said
 }
 
@@ -170,7 +173,12 @@ func refusedField(refused any, nameAt, message string) (string, string) {
 			if name, ok := one.(string); ok && nameAt == "" {
 				add(name, nil)
 			} else if nameAt != "" {
-				add(textAt(one, nameAt), nil)
+				named, _ := manifest.Look(one, nameAt)
+				if several, ok := named.([]any); ok && len(several) > 0 {
+					named = several[0]
+				}
+				name, _ := named.(string)
+				add(name, nil)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
@@ -46,7 +47,8 @@ func (c *client) searched(ctx context.Context, object *manifest.Object, path, te
 	next, page := "", first(listing)
 	for range maxSearchPages {
 		values := valuesOf(object)
-		values["field"], values["value"], values["size"] = path, text, listing.Size
+		values["field"], values["leaf"] = path, path[strings.LastIndexByte(path, '.')+1:]
+		values["value"], values["size"] = text, listing.Size
 		if next != "" {
 			values["next"] = next
 		}

@@ -26,16 +26,23 @@ const (
 	maxHeader = 4096
 )
 
+// delivery is what a vendor sent, and where to.
+type delivery struct {
+	address string
+	header  http.Header
+	body    []byte
+}
+
 // verify checks where an event comes from, in constant time for each secret. It
 // answers the id that the headers give the event; empty: none.
-func verify(said manifest.Signature, header http.Header, body []byte, secrets []string, now time.Time) (string, error) {
+func verify(said manifest.Signature, sent delivery, secrets []string, now time.Time) (string, error) {
 	switch said.Kind {
 	case manifest.SignatureToken:
-		return "", verifyToken(said, header, secrets)
+		return "", verifyToken(said, sent.header, secrets)
 	case manifest.SignatureStandard:
-		return verifyStandard(said, header, body, secrets, now)
+		return verifyStandard(said, sent.header, sent.body, secrets, now)
 	}
-	return "", verifyHMAC(said, header, body, secrets, now)
+	return "", verifyHMAC(said, sent, secrets, now)
 }
 
 func unsigned(name string) error {
@@ -113,7 +120,11 @@ func verifyStandard(said manifest.Signature, header http.Header, body []byte, se
 	return id, nil
 }
 
-func verifyHMAC(said manifest.Signature, header http.Header, body []byte, secrets []string, now time.Time) error {
+func verifyHMAC(said manifest.Signature, sent delivery, secrets []string, now time.Time) error {
+	header := sent.header
+	if sent.address == "" && strings.Contains(said.Signed, "{address}") {
+		return fault.New(fault.Unauthorized, "the webhook is signed with the address it was sent to, which is not known here: set ACCORD_PUBLIC_URL")
+	}
 	given, ok := one(header, said.Header)
 	if !ok {
 		return unsigned(said.Header)
@@ -156,13 +167,18 @@ func verifyHMAC(said manifest.Signature, header http.Header, body []byte, secret
 		}
 		keys = append(keys, key)
 	}
-	before, after, _ := strings.Cut(said.Signed, "{body}")
-	message := append([]byte(strings.ReplaceAll(before, "{time}", at)), body...)
-	message = append(message, strings.ReplaceAll(after, "{time}", at)...)
-	if !matches(newHash, message, sums, keys) {
+	if !matches(newHash, signedText(said.Signed, sent, at), sums, keys) {
 		return mismatch()
 	}
 	return nil
+}
+
+// signedText is what was signed. The body is never searched for placeholders.
+func signedText(form string, sent delivery, at string) []byte {
+	fill := strings.NewReplacer("{time}", at, "{address}", sent.address)
+	before, after, _ := strings.Cut(form, "{body}")
+	message := append([]byte(fill.Replace(before)), sent.body...)
+	return append(message, fill.Replace(after)...)
 }
 
 // parts reads a header of the form t=…,v1=…, the signature perhaps several times.

@@ -49,6 +49,9 @@ func (c *client) turn(ctx context.Context, object *manifest.Object, listing *man
 	if at.Same >= maxSame {
 		return connector.Page{}, c.standstill(object)
 	}
+	if window := listing.Paging.Window; window > 0 && at.Page+got.count+listing.Size > window {
+		return c.nextWindow(object, at, page)
+	}
 	at.Back = 0
 	at.Page, at.Tail = following(listing, at, got.count), marks(rows)
 	if listing.Paging.Kind == manifest.PagingOffset && got.count <= 1 {

@@ -14,15 +14,20 @@ import (
 	"github.com/accord-sync/accord/internal/record"
 )
 
-// ParseWebhook verifies the signature that the manifest describes and reads one
+// ParseWebhook is ParseWebhookAt without an address.
+func (d Driver) ParseWebhook(header http.Header, body []byte, secrets []string, now time.Time) ([]connector.Event, error) {
+	return d.ParseWebhookAt("", header, body, secrets, now)
+}
+
+// ParseWebhookAt verifies the signature that the manifest describes and reads one
 // event or a batch. Events of collections that the manifest does not have are
 // left out without an error.
-func (d Driver) ParseWebhook(header http.Header, body []byte, secrets []string, now time.Time) ([]connector.Event, error) {
+func (d Driver) ParseWebhookAt(address string, header http.Header, body []byte, secrets []string, now time.Time) ([]connector.Event, error) {
 	webhook := d.manifest.Webhook
 	if webhook == nil {
 		return nil, fault.New(fault.Unauthorized, "the manifest of %s has no webhook; whoever called is not known", d.manifest.Title)
 	}
-	fallbackID, err := verify(webhook.Signature, header, body, secrets, now)
+	fallbackID, err := verify(webhook.Signature, delivery{address: address, header: header, body: body}, secrets, now)
 	if err != nil {
 		return nil, err
 	}
