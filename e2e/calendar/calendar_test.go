@@ -83,6 +83,34 @@ func TestAppointmentsAndEvents(t *testing.T) {
 const berlin = "BEGIN:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\nDTSTART:19701025T030000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nEND:STANDARD\n" +
 	"BEGIN:DAYLIGHT\nDTSTART:19700329T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nEND:DAYLIGHT\nEND:VTIMEZONE\n"
 
+// TestWhatOneSideDoesNotSay is about values that only one of the systems has: they
+// stay there, and nothing is written for them.
+func TestWhatOneSideDoesNotSay(t *testing.T) {
+	w := newWorld(t, map[string]string{"CALENDAR_CATEGORY": ""})
+	w.run(ledger.RunBackfill)
+	bare := w.appointment(map[string]any{"title": "Bare", "starts_at": "2026-12-01T09:00:00-03:00", "ends_at": "2026-12-01T10:00:00-03:00",
+		"attendees": []any{map[string]any{"email": "ana@example.com"}}})
+	day := w.appointment(map[string]any{"title": "Day", "all_day": true, "starts_at": "2026-12-01T00:00:00-03:00", "ends_at": "2026-12-02T00:00:00-03:00"})
+	w.calendar.Put(t, "short.ics", caldavtest.Event("short", "DTSTART;VALUE=DATE:20261224"))
+	w.quiet()
+	w.eventHas(w.other(record.Left, bare), "DTSTART:20261201T120000Z", "ATTENDEE:mailto:ana@example.com")
+	w.eventHas(w.other(record.Left, day), "DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261202")
+	w.appointmentHas(w.other(record.Right, "short.ics"), map[string]any{"title": "(no title)", "all_day": true, "starts_at": "2026-12-24T00:00:00Z", "ends_at": "2026-12-25T00:00:00Z", "time_zone": nil})
+	ours := w.door.writes()
+	theirs, _, err := w.acme.WriteTotals(w.ctx, sandboxclient.Filter{Actor: "app:accord"})
+	require.NoError(t, err)
+	w.run(ledger.RunCompare)
+	w.quiet()
+	again, _, err := w.acme.WriteTotals(w.ctx, sandboxclient.Filter{Actor: "app:accord"})
+	require.NoError(t, err)
+	require.Equal(t, []int{theirs, ours}, []int{again, w.door.writes()})
+	w.appointmentHas(bare, map[string]any{"time_zone": nil, "starts_at": "2026-12-01T09:00:00-03:00", "attendees": []any{map[string]any{"email": "ana@example.com"}}})
+	w.appointmentHas(day, map[string]any{"time_zone": nil, "starts_at": "2026-12-01T00:00:00-03:00"})
+	conflicts, _, err := w.store.ListConflicts(w.ctx, w.key, ledger.ConflictOpen, ledger.ListOptions{Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, conflicts)
+}
+
 func TestTheCustomerStandsInTheEvent(t *testing.T) {
 	w := newWorld(t, nil)
 	ana, err := w.acme.CreateRecord(w.ctx, "contacts", map[string]any{"first_name": "Ana", "last_name": "Lima", "phone": "+5511987654321", "email": "ana@example.com"})
@@ -155,7 +183,7 @@ func badDates(w *world) {
 		time.Sleep(tick)
 		w.calendar.Put(t, "floating.ics", caldavtest.Event("floating", "SUMMARY:Here", "CATEGORIES:Acme", "DTSTART:20261205T120000Z"))
 		w.quiet()
-		w.appointmentHas(w.other(record.Right, "floating.ics"), map[string]any{"title": "Here", "starts_at": "2026-12-05T12:00:00Z", "ends_at": "2026-12-05T12:00:00Z", "time_zone": "UTC"})
+		w.appointmentHas(w.other(record.Right, "floating.ics"), map[string]any{"title": "Here", "starts_at": "2026-12-05T12:00:00Z", "ends_at": "2026-12-05T12:00:00Z", "time_zone": nil})
 	})
 }
 

@@ -17,7 +17,7 @@
 // in UTC unless it was written with another. A floating time, which is in no zone,
 // shows without an offset. status is tentative, confirmed or cancelled; categories a list of
 // texts; attendees a list of {email, name, status} in the order of the calendar,
-// where status is needs-action, accepted, declined or tentative; recurrence a rule
+// where status is accepted, declined, tentative, needs-action or nothing; recurrence a rule
 // ("FREQ=WEEKLY;BYDAY=MO"). x.some_name is the property X-SOME-NAME: the place of
 // the marker.
 //

@@ -206,9 +206,6 @@ func attendee(item any, held map[string]*ical.Property) (line *ical.Property, ke
 		return nil, "", refused("attendees", "a guest needs an e-mail address, and a name and a status that are texts")
 	}
 	status = strings.ToLower(strings.TrimSpace(status))
-	if status == "" {
-		status = unanswered
-	}
 	for _, r := range status {
 		if (r < 'a' || r > 'z') && r != '-' {
 			return nil, "", refused("attendees", "a guest's status is a word such as accepted, declined, tentative or needs-action")
@@ -222,7 +219,7 @@ func attendee(item any, held map[string]*ical.Property) (line *ical.Property, ke
 	if line.Parameter("CN") != name {
 		line = line.With("CN", name)
 	}
-	if answer(line) != status {
+	if said, _ := answer(line).(string); said != status {
 		line = line.With("PARTSTAT", strings.ToUpper(status))
 	}
 	return line, key, nil

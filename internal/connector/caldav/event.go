@@ -80,7 +80,7 @@ func (e event) shown(at ical.Moment, ok bool) any {
 	case at.Form == ical.Floating:
 		return at.Wall.Format(localLayout)
 	case at.Form == ical.Date:
-		kept := e.main.TextOf(dayZone)
+		kept := e.main.TextOf(keptZone)
 		if zone, ok := ical.LoadZone(kept); ok {
 			return zone.Instant(at.Wall).Format(time.RFC3339)
 		}
@@ -127,21 +127,25 @@ func lower(of *ical.Component, name string) any {
 // offsetLayout is an offset that stands for a zone.
 const offsetLayout = "-07:00"
 
-// dayZone is the property that keeps the zone of a day, or the offset it was given
-// with: iCalendar has none for it, and a day that becomes a time again must not end
-// up in another zone.
-const dayZone = "X-ACCORD-TIME-ZONE"
+// zoneUTC is UTC as a zone by name.
+const zoneUTC = "UTC"
+
+// keptZone is the property that keeps a zone that iCalendar has no place for: that
+// of a day, or the offset it was given with, since a day that becomes a time again
+// must not end up in another zone; and UTC where it was chosen, since most
+// programs write UTC for times of which nobody said a zone.
+const keptZone = "X-ACCORD-TIME-ZONE"
 
 // zoneName is the IANA name of an event's zone; nil for a floating time, for a day
-// of which nobody said, and for a zone that the calendar alone knows.
+// or a time in UTC of which nobody said, and for a zone that the calendar alone knows.
 func (e event) zoneName(at ical.Moment, ok bool) any {
 	switch {
-	case ok && at.Form == ical.UTC:
-		return "UTC"
+	case ok && at.Form == ical.UTC && e.main.TextOf(keptZone) == zoneUTC:
+		return zoneUTC
 	case ok && at.Form == ical.Zoned && at.Zone.Name != "":
 		return at.Zone.Name
 	case ok && at.Form == ical.Date:
-		if zone, ok := ical.LoadZone(e.main.TextOf(dayZone)); ok {
+		if zone, ok := ical.LoadZone(e.main.TextOf(keptZone)); ok {
 			return zone.Name
 		}
 	}
@@ -187,14 +191,13 @@ func person(p *ical.Property) map[string]any {
 	return shown
 }
 
-// unanswered is the answer of a guest of whom nothing is said (RFC 5545, 3.2.12).
-const unanswered = "needs-action"
-
-func answer(p *ical.Property) string {
-	if said := strings.ToLower(p.Parameter("PARTSTAT")); said != "" {
-		return strings.ToValidUTF8(said, "")
+// answer is what a guest said; nil: nothing is written of it, which means
+// needs-action (RFC 5545, 3.2.12).
+func answer(p *ical.Property) any {
+	if said := strings.ToValidUTF8(strings.ToLower(p.Parameter("PARTSTAT")), ""); said != "" {
+		return said
 	}
-	return unanswered
+	return nil
 }
 
 func attendees(of *ical.Component) any {

@@ -86,10 +86,10 @@ func (e event) write(start, end ical.Moment, hasEnd bool) {
 // its zone on the side.
 func (e event) form(fields map[string]any, start ical.Moment, hasStart bool) (ical.Moment, error) {
 	allDay := hasStart && start.Form == ical.Date
-	form := ical.Moment{Form: ical.UTC}
+	form, held := ical.Moment{Form: ical.UTC}, e.main.TextOf(keptZone)
 	if hasStart && !allDay {
 		form = start
-	} else if zone, ok := ical.LoadZone(e.main.TextOf(dayZone)); ok {
+	} else if zone, ok := ical.LoadZone(held); ok {
 		form = inZone(zone)
 	}
 	if value, given := fields["time_zone"]; given {
@@ -102,6 +102,9 @@ func (e event) form(fields map[string]any, start ical.Moment, hasStart bool) (ic
 		if known && (form.Form != ical.Zoned || form.Zone.Name != name) {
 			form = inZone(zone)
 		}
+		if name == zoneUTC || held == zoneUTC {
+			held = name
+		}
 	}
 	if value, given := fields["all_day"]; given {
 		flag, ok := value.(bool)
@@ -111,14 +114,17 @@ func (e event) form(fields map[string]any, start ical.Moment, hasStart bool) (ic
 		allDay = flag
 	}
 	kept := ""
-	if allDay {
-		kept = dayZoneOf(form, fields["starts_at"], e.main.TextOf(dayZone))
+	switch {
+	case allDay:
+		kept = dayZoneOf(form, fields["starts_at"], held)
 		form = ical.Moment{Form: ical.Date}
+	case form.Form == ical.UTC && held == zoneUTC:
+		kept = zoneUTC
 	}
 	if kept == "" {
-		e.main.Put(dayZone)
-	} else if e.main.TextOf(dayZone) != kept {
-		e.main.Put(dayZone, ical.NewText(dayZone, kept))
+		e.main.Put(keptZone)
+	} else if e.main.TextOf(keptZone) != kept {
+		e.main.Put(keptZone, ical.NewText(keptZone, kept))
 	}
 	return form, nil
 }
@@ -128,6 +134,9 @@ func (e event) form(fields map[string]any, start ical.Moment, hasStart bool) (ic
 func dayZoneOf(form ical.Moment, start any, held string) string {
 	if form.Form == ical.Zoned && form.Zone.Name != "" {
 		return form.Zone.Name
+	}
+	if held == zoneUTC {
+		return held
 	}
 	words, _ := asText(start)
 	if at, err := time.Parse(time.RFC3339, words); err == nil {
@@ -152,7 +161,7 @@ func dayAfter(given any, start, end ical.Moment) time.Time {
 }
 
 func inZone(zone *ical.Zone) ical.Moment {
-	if zone.Name == "UTC" {
+	if zone.Name == zoneUTC {
 		return ical.Moment{Form: ical.UTC}
 	}
 	return ical.Moment{Form: ical.Zoned, Zone: zone}
