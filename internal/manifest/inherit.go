@@ -25,9 +25,11 @@ func (m *Manifest) inherit() {
 		own, all := &object.Common, m.Common
 		take(&own.Records, all.Records)
 		take(&own.List, all.List)
-		take(&own.Changes, all.Changes)
 		take(&own.Get, all.Get)
-		take(&own.Search, all.Search)
+		if !object.Scan {
+			take(&own.Changes, all.Changes)
+			take(&own.Search, all.Search)
+		}
 		take(&own.Deleted, all.Deleted)
 		if !object.ReadOnly {
 			take(&own.Create, all.Create)

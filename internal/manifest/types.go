@@ -150,6 +150,8 @@ type Object struct {
 	Words []string `yaml:"words"`
 	// ReadOnly: nothing is created, changed or deleted.
 	ReadOnly bool `yaml:"read_only"`
+	// Scan: the common changes and search do not hold here, everything is read each time.
+	Scan bool `yaml:"scan"`
 	// Fields is {fields} in requests: what the server is asked to show.
 	Fields []string `yaml:"fields"`
 	// Searchable are the paths that Search can look up.
@@ -251,6 +253,8 @@ type Writing struct {
 	Row string `yaml:"row" default:"."`
 	// Returns is record (default), or id or nothing: the record is then read after the write.
 	Returns string `yaml:"returns" default:"record"`
+	// Clear is what empties a value: null (default) or empty, the empty text.
+	Clear string `yaml:"clear" default:"null"`
 	// Omit are paths that a PUT of the whole record leaves out, beside the record's own facts.
 	Omit []string `yaml:"omit"`
 }

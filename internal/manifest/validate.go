@@ -194,6 +194,7 @@ func (d *decoder) common(common Common, path string) {
 		}
 		d.request(&writing.Request, at(key), []string{"POST", "PUT", "PATCH"}, needs...)
 		d.paths(at(key), append([]string{writing.Row, writing.Wrap}, writing.Omit...)...)
+		d.choice(join(at(key), "clear"), writing.Clear, "null", "empty")
 		d.choice(join(at(key), "returns"), writing.Returns, "record", "id", "nothing")
 	}
 	if common.Delete != nil {

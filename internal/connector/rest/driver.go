@@ -48,14 +48,15 @@ func (d Driver) Manifest() *manifest.Manifest { return d.manifest }
 func (d Driver) Defaults() connector.Capabilities {
 	said := d.manifest.Capabilities
 	found := connector.Capabilities{
-		UpdatedFilter: true, Versions: said.Versions, Unique: slices.Clone(said.Unique), IdempotencyKey: said.IdempotencyKey,
+		Versions: said.Versions, Unique: slices.Clone(said.Unique), IdempotencyKey: said.IdempotencyKey,
 		DeletedList: true, CustomFieldsReplace: said.CustomFields == "replace",
 		SearchLag: said.SearchLag, LateBy: said.LateBy, Granularity: said.Granularity,
 	}
 	for _, object := range d.manifest.Objects {
-		// What only some objects have is not promised for all.
+		// A list that only some objects have is not promised for all; List knows by
+		// itself which objects have no filter.
 		found.DeletedList = found.DeletedList && object.Deleted != nil
-		found.UpdatedFilter = found.UpdatedFilter && object.ChangesBy() != nil
+		found.UpdatedFilter = found.UpdatedFilter || object.ChangesBy() != nil
 	}
 	return found
 }
@@ -236,14 +237,19 @@ func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	return found, nil
 }
 
-// probed is an object of this connection.
+// probed is an object of this connection, one with a change filter if there is any.
 func (c *client) probed() *manifest.Object {
+	var plain *manifest.Object // a manifest has objects
 	for _, name := range append(slices.Clone(c.cfg.Objects), c.manifest.Names()...) {
-		if found, ok := c.manifest.Objects[name]; ok {
+		found, ok := c.manifest.Objects[name]
+		if ok && found.ChangesBy() != nil {
 			return found
 		}
+		if ok && plain == nil {
+			plain = found
+		}
 	}
-	return nil // a manifest has objects
+	return plain
 }
 
 // Check tries the token and one row of each object.

@@ -31,6 +31,7 @@ type hubspot struct {
 	window   int
 	replace  bool
 	searches int
+	owner    string
 }
 
 type hubContact struct {
@@ -63,6 +64,10 @@ func (h *hubspot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rest, found := strings.CutPrefix(r.URL.Path, hubContacts)
 	switch {
+	case r.URL.Path == "/crm/v3/owners":
+		show(w, map[string]any{"results": []any{map[string]any{"id": "900", "email": h.owner, "createdAt": hubTime(h.now()), "updatedAt": hubTime(h.now())}}})
+	case r.URL.Path == "/crm/v3/owners/900":
+		show(w, map[string]any{"id": "900", "email": h.owner})
 	case !found:
 		http.NotFound(w, r)
 	case rest == "" && r.Method == http.MethodGet:
@@ -240,7 +245,9 @@ func (h *hubspot) write(contact *hubContact, properties map[string]any, replace 
 		contact.properties = map[string]any{}
 	}
 	for name, value := range properties {
-		contact.properties[name] = value
+		if value != nil { // null says nothing, the empty text empties
+			contact.properties[name] = value
+		}
 	}
 	contact.changed = h.now()
 }

@@ -152,6 +152,9 @@ func (c *client) completed(object *manifest.Object, current record.Record, field
 		merged = merged.Clone()
 	}
 	for path, value := range fields {
+		if value == nil && object.Update.Clear == "empty" {
+			value = ""
+		}
 		merged.Set(path, value)
 	}
 	return merged
