@@ -251,3 +251,30 @@ func TestSeveralEventsOfOneEditAreOneChange(t *testing.T) {
 	require.Equal(t, "Villa", b.held(record.Right, "deals", right, "title"))
 	b.silent()
 }
+
+// TestADealIsHeldOnceBetweenItsCalls: what the guard holds of a deal that takes
+// two calls is counted once, and goes through when it is approved.
+func TestADealIsHeldOnceBetweenItsCalls(t *testing.T) {
+	b := startTrade(t, setup{edit: func(yaml string) string {
+		return replaceOnce(t, yaml, "    # The later edit of a field wins; about amounts", "    guard: {clears: {max: 0, per: 1h}}\n    # The later edit of a field wins; about amounts")
+	}})
+	left, right := b.sale()
+	b.set(record.Right, "deals", right, map[string]any{"title": "Villa", "stage": "won", "amount": map[string]any{"value": nil}})
+	run := b.run(ledger.RunCompare)
+	require.Equal(t, 1, run.Counts.Held)
+	require.Equal(t, "Villa", b.held(record.Left, "deals", left, "name"))
+	require.Equal(t, "won", b.held(record.Left, "deals", left, "status"))
+	require.EqualValues(t, "100", b.held(record.Left, "deals", left, "value"))
+	rows, _, err := b.store.ListHeld(b.ctx, b.key, "", ledger.ListOptions{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, []string{"amount"}, rows[0].Fields)
+	b.set(record.Right, "deals", right, map[string]any{"title": "Castle", "stage": "proposal"})
+	b.rest()
+	b.decide(ledger.HeldApproved)
+	b.rest()
+	require.Nil(t, b.held(record.Left, "deals", left, "value"))
+	require.Equal(t, "open", b.held(record.Left, "deals", left, "status"))
+	require.Empty(t, b.heldNow())
+	b.silent()
+}

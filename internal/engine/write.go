@@ -72,7 +72,9 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	last.PutHeld = p.heldRows(link, now.guard)
 	p.report(conflicts)
 	p.outcome = outcomeUpdated
-	p.countHeld(&last, now.guard)
+	if len(made.later) == 0 {
+		p.countHeld(&last, now.guard)
+	}
 	if refused := firstIgnored(confirmed); refused != nil {
 		return p.parkAfter(ctx, last, refused)
 	}
