@@ -99,7 +99,8 @@ func TestCheckTellsWhatTheMappingCannotHold(t *testing.T) {
 	code, out, errors := check(t, running, "accord-secret", file)
 	require.Equal(t, fault.ExitCode(fault.Invalid), code)
 	require.Contains(t, out, "WRONG left: mapping leads.stage: ")
-	require.Contains(t, errors, "mistakes found: 1")
+	require.Contains(t, out, `WRONG right: shape leads: stage: lifecycle may hold "lead", which has no counterpart under values`)
+	require.Contains(t, errors, "mistakes found: 2")
 	require.NotContains(t, out, "jane.doe")
 }
 

@@ -43,6 +43,7 @@ func (c checking) live(ctx context.Context, plan Plan, found *Found) error {
 			}
 			roundTrip(stream, side, sample, found)
 		}
+		shapes(ctx, plan, side, open, found)
 		if err := c.webhook(ctx, plan, side, open, found); err != nil {
 			return err
 		}

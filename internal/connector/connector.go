@@ -87,6 +87,23 @@ type Divided interface {
 	CallOf(object string, share map[string]any) int
 }
 
+// Describer is what a connector adds whose server describes its collections.
+type Describer interface {
+	// Describe lists the fields of a collection as the server describes them now;
+	// none where it does not.
+	Describe(ctx context.Context, object string) ([]FieldShape, error)
+}
+
+// FieldShape is what a server says of one of its fields.
+type FieldShape struct {
+	// Name is the field's own, without what lies inside it; Type the vendor's word.
+	Name, Type string
+	// Required fields must be sent with a create, ReadOnly ones are never sent.
+	Required, ReadOnly bool
+	// Values are the only ones that it takes; empty: any.
+	Values []string
+}
+
 // Driver makes connectors of one kind and reads their webhooks, which needs no
 // token and no network.
 type Driver interface {

@@ -232,8 +232,8 @@ func (p *player) judgeReplaced(one happening, ref record.Ref, name string, prior
 }
 
 // unknowable: the edit was made while nobody could say whether a write had
-// arrived, on a server without versions, or together with another edit, so that
-// no version tells. What came first cannot be known then.
+// arrived, on a server without versions, or together with another edit since the
+// service wrote there, so that no version tells. What came first cannot be known then.
 func (p *player) unknowable(ref record.Ref, prior change) bool {
 	during, ok := p.trace.inDoubt(ref, prior.seq)
 	if !ok {
@@ -241,8 +241,12 @@ func (p *player) unknowable(ref record.Ref, prior change) bool {
 	}
 	edits := 0
 	for _, one := range p.trace.happenings {
-		if one.user && one.side == ref.Side && one.id == ref.ID && one.seq > during.from && (during.to == 0 || one.seq < during.to) {
+		mine := one.side == ref.Side && one.id == ref.ID && (during.to == 0 || one.seq < during.to)
+		switch {
+		case mine && one.user:
 			edits++
+		case mine && one.seq < during.from:
+			edits = 0
 		}
 	}
 	return edits > 1 || ref.Side == record.Left || !p.h.settings.versions

@@ -49,13 +49,21 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 			result.holds[name] = intent.Sent[name]
 		}
 	}
-	if found.proven || found.counted && found.saves > max(found.changes(), 1) {
-		for _, name := range result.edited {
+	for _, name := range result.edited {
+		if found.proven || found.counted && found.saves > max(found.changes(), 1) && p.believed(intent, name) {
 			// A user changed what our write had put there.
 			result.holds[name] = intent.Sent[name]
 		}
 	}
 	return result
+}
+
+// believed reports whether more saves than changes are taken for a sign that our
+// write was one of them. Where the target was not read for it they may all be users'
+// from before; then it is believed only if the policy would else put our older value
+// in place of the one that stands.
+func (p *pass) believed(intent ledger.Intent, name string) bool {
+	return intent.ReadRest != "" || p.stream.Spec.Conflicts.PolicyOf(name) == string(intent.Source.Side)
 }
 
 // changes is how many changes since the update can be seen that are not its own.

@@ -176,7 +176,7 @@ func (d *decoder) targets(stream *Stream, fields value) {
 		}
 		for i := range stream.Fields {
 			field := &stream.Fields[i]
-			for _, path := range field.written(side) {
+			for _, path := range field.Written(side) {
 				for _, one := range stream.End(side).LookUps {
 					if overlap(path, one.Name) {
 						d.problem(body.key(field.Name), "%s is looked up on the %s side; nothing can be written to it", one.Name, side)
@@ -193,15 +193,29 @@ func (d *decoder) targets(stream *Stream, fields value) {
 	}
 }
 
-// written are the paths of a side that the field writes.
-func (f *Field) written(side record.Side) []string {
-	place, silent := f.Left, f.Direction == LeftToRight
-	if side == record.Right {
-		place, silent = f.Right, f.Direction == RightToLeft
+// Place is where a side has the field.
+func (f *Field) Place(side record.Side) Place {
+	if side == record.Left {
+		return f.Left
 	}
-	if silent {
+	return f.Right
+}
+
+// Of is the value of a side.
+func (p Pair) Of(side record.Side) any {
+	if side == record.Left {
+		return p.Left
+	}
+	return p.Right
+}
+
+// Written are the paths of a side that the field writes; none where its direction
+// leaves that side alone.
+func (f *Field) Written(side record.Side) []string {
+	if !goes(f.Direction, side.Other()) {
 		return nil
 	}
+	place := f.Place(side)
 	if place.Path != "" {
 		return []string{place.Path}
 	}

@@ -65,9 +65,18 @@ type wrappedDivided struct {
 }
 
 var (
-	_ connector.Actor   = (*wrapped)(nil)
-	_ connector.Divided = (*wrappedDivided)(nil)
+	_ connector.Actor     = (*wrapped)(nil)
+	_ connector.Describer = (*wrapped)(nil)
+	_ connector.Divided   = (*wrappedDivided)(nil)
 )
+
+// Describe hands on what the system says of its fields; nothing where it does not.
+func (w *wrapped) Describe(ctx context.Context, object string) ([]connector.FieldShape, error) {
+	if server, ok := w.Connector.(connector.Describer); ok {
+		return server.Describe(ctx, object)
+	}
+	return nil, nil
+}
 
 // Actor is how the writes are named, where the system names them.
 func (w *wrapped) Actor() string {

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/integration"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// TestAVendorsUpdateShows: what a server says of its fields, against the mapping of
+// the shipped integration.
+func TestAVendorsUpdateShows(t *testing.T) {
+	text, err := os.ReadFile("../../integrations/salesos-acme.yaml")
+	require.NoError(t, err)
+	parsed, err := integration.Parse(text)
+	require.NoError(t, err)
+	leads := parsed.Stream("leads")
+	lifecycle := []string{"lead", "contacted", "qualified", "disqualified", "customer"}
+	described := func(edit func(*connector.FieldShape) bool, more ...connector.FieldShape) []connector.FieldShape {
+		var shapes []connector.FieldShape
+		for name := range strings.FieldsSeq("first_name last_name email phone company_name job_title lifecycle labels score note owner_id external_ref properties") {
+			shape := connector.FieldShape{Name: name}
+			if name == "lifecycle" {
+				shape.Values = lifecycle
+			}
+			if edit == nil || edit(&shape) {
+				shapes = append(shapes, shape)
+			}
+		}
+		return append(shapes, more...)
+	}
+	only := func(name string, change func(*connector.FieldShape)) func(*connector.FieldShape) bool {
+		return func(shape *connector.FieldShape) bool {
+			if shape.Name != name {
+				return true
+			}
+			if change != nil {
+				change(shape)
+			}
+			return change != nil
+		}
+	}
+	cases := map[string]struct {
+		described []connector.FieldShape
+		wrong     []string
+	}{
+		"it fits":                {described(nil, connector.FieldShape{Name: "nickname"}), nil},
+		"a field is gone":        {described(only("job_title", nil)), []string{"position: there is no field job_title (any more)"}},
+		"a field is read-only":   {described(only("score", func(s *connector.FieldShape) { s.ReadOnly = true })), []string{"score: score cannot be written: narrow the field's direction"}},
+		"a new required field":   {described(nil, connector.FieldShape{Name: "consent", Required: true}), []string{"consent must be sent with each new record, and no field writes it"}},
+		"required and filled":    {described(only("email", func(s *connector.FieldShape) { s.Required = true })), nil},
+		"required by the system": {described(nil, connector.FieldShape{Name: "id", Required: true, ReadOnly: true}), nil},
+		"a new value": {described(only("lifecycle", func(s *connector.FieldShape) { s.Values = append(append([]string{}, lifecycle...), "churned") })),
+			[]string{`stage: lifecycle may hold "churned", which has no counterpart under values: such records are parked`}},
+		"a value is gone": {described(only("lifecycle", func(s *connector.FieldShape) { s.Values = lifecycle[:4] })),
+			[]string{`stage: lifecycle does not take "customer" (any more); it takes lead, contacted, qualified, disqualified`}},
+	}
+	for name, one := range cases {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, one.wrong, shapeMistakes(leads, record.Right, one.described))
+		})
+	}
+}
