@@ -3,6 +3,7 @@ package rest_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -134,6 +135,11 @@ func pagings() map[string]struct {
 				from := number(r, "p") * 5
 				show(w, map[string]any{"rows": s.slice(from, from+5), "has_more": len(s.slice(from+5, from+6)) > 0})
 			}},
+		"page with a total": {`list: {path: /rows, query: {page: "{page}"}, size: 50, rows: rows, paging: {kind: page, total: total}}`,
+			func(s *shop, w http.ResponseWriter, r *http.Request) {
+				from := (number(r, "page") - 1) * 4
+				show(w, map[string]any{"rows": s.slice(from, from+4), "total": len(s.slice(0, 1000))})
+			}},
 		"offset": {`list: {path: /rows, query: {offset: "{offset}", limit: "{size}"}, size: 5, rows: rows, paging: {kind: offset}}`,
 			func(s *shop, w http.ResponseWriter, r *http.Request) {
 				show(w, map[string]any{"rows": s.slice(number(r, "offset"), number(r, "offset")+number(r, "limit"))})
@@ -258,6 +264,18 @@ func TestPagings(t *testing.T) {
 	}
 }
 
+// TestOneCallIsEnough: where the answer tells that it is all, nothing more is asked for.
+func TestOneCallIsEnough(t *testing.T) {
+	for _, name := range []string{"none", "page with a total", "page from zero, told when it is the last", "offset with a total and a smaller page than asked for",
+		"cursor in a body", "link header", "link in the body"} {
+		s := stock(3)
+		way := pagings()[name]
+		conn := open(t, habit(way.part), s.handler(way.serve), connector.Auth{Kind: transport.KindNone})
+		require.Len(t, listed(t, conn, connector.ListRequest{Object: "rows"}, nil), 3)
+		require.Len(t, s.sent, 1, name)
+	}
+}
+
 // TestPagingsDrift: rows that were read vanish or move to the end; none of the others may be missed.
 func TestPagingsDrift(t *testing.T) {
 	for name, way := range pagings() {
@@ -375,4 +393,57 @@ func TestChangeFilters(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, page.Whole, "without a filter everything is read")
 	require.False(t, strings.Contains(s.sent[0].URL.RawQuery, "since"))
+}
+
+// TestPagingsDriftAnyHow: at random, rows vanish, move to the end and are added at
+// both ends between any two calls. Rows that stood still all the time are listed.
+func TestPagingsDriftAnyHow(t *testing.T) {
+	ways := pagings()
+	for _, name := range []string{"page", "page from zero, told when it is the last", "page with a total", "offset", "offset with a total and a smaller page than asked for"} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(100) {
+				random := rand.New(rand.NewPCG(seed, 7))
+				s := stock(30 + random.IntN(40))
+				still := map[string]bool{}
+				for _, row := range s.slice(0, 1000) {
+					still[fmt.Sprint(row["id"])] = true
+				}
+				serve := func(s *shop, w http.ResponseWriter, r *http.Request) {
+					if len(s.sent) < 40 { // they do not work for ever
+						s.disturb(random, still)
+					}
+					ways[name].serve(s, w, r)
+				}
+				conn := open(t, habit(ways[name].part), s.handler(serve), connector.Auth{Kind: transport.KindNone})
+				found := listed(t, conn, connector.ListRequest{Object: "rows"}, nil)
+				for id := range still {
+					require.Contains(t, found, id, "seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+// disturb does what people do between two calls, and notes which rows no longer stand still.
+func (s *shop) disturb(random *rand.Rand, still map[string]bool) {
+	for range random.IntN(4) {
+		count := len(s.slice(0, 1000))
+		if count < 8 {
+			return
+		}
+		at := random.IntN(count)
+		id := fmt.Sprint(s.slice(at, at+1)[0]["id"])
+		switch random.IntN(4) {
+		case 0:
+			s.take(func(i int) bool { return i == at })
+			delete(still, id)
+		case 1:
+			s.touch(at)
+			delete(still, id)
+		case 2:
+			s.mu.Lock()
+			s.rows = append(s.rows, map[string]any{"id": strconv.Itoa(10_000 + len(s.sent)*10 + random.IntN(10)), "changed": 1795348800})
+			s.mu.Unlock()
+		}
+	}
 }

@@ -105,7 +105,11 @@ func last(listing *manifest.Listing, at place, got answer, total int) bool {
 	if got.count <= overlap {
 		return true
 	}
-	return total >= 0 && listing.Paging.Kind == manifest.PagingOffset && at.Page+got.count >= total
+	if listing.Paging.Kind == manifest.PagingOffset {
+		return total >= 0 && at.Page+got.count >= total
+	}
+	// Of later pages the number alone does not tell how many rows lie before them.
+	return total >= 0 && at.Page == first(listing) && got.count >= total
 }
 
 // Deleted lists the ids deleted since. cursor and next are the vendor's own.
