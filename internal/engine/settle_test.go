@@ -12,7 +12,6 @@ import (
 	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
-	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // xKillOn kills the process at the first occurrence of a step, restarts it and
