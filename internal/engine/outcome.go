@@ -5,6 +5,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
+	"github.com/accord-sync/accord/internal/merge"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -60,10 +61,10 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 
 // believed reports whether more saves than changes are taken for a sign that our
 // write was one of them. Where the target was not read for it they may all be users'
-// from before; then it is believed only if the policy would else put our older value
-// in place of the one that stands.
+// from just before; then it is believed so that the value which stands is not
+// replaced by an older one, unless a person is to decide: that one sees both.
 func (p *pass) believed(intent ledger.Intent, name string) bool {
-	return intent.ReadRest != "" || p.stream.Spec.Conflicts.PolicyOf(name) == string(intent.Source.Side)
+	return intent.ReadRest != "" || merge.Policy(p.stream.Spec.Conflicts.PolicyOf(name)) != merge.Manual
 }
 
 // changes is how many changes since the update can be seen that are not its own.
