@@ -202,3 +202,43 @@ func FuzzWrites(f *testing.F) {
 		require.Equal(t, got, again, "the same write again changes nothing")
 	})
 }
+
+// TestATokenOfLaterThanAskedForIsNotUsed: a token tells nothing of what changed
+// before it was given, and a search gives one as well as a poll.
+func TestATokenOfLaterThanAskedForIsNotUsed(t *testing.T) {
+	changed := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	now := changed.Add(10 * time.Second)
+	network := served(func(_ *http.Request, body string) (int, string) {
+		switch {
+		case strings.Contains(body, "sync-collection"):
+			return http.StatusMultiStatus, answered("")
+		case strings.Contains(body, "multiget"):
+			return http.StatusMultiStatus, answered(row)
+		}
+		return http.StatusMultiStatus, answered(strings.ReplaceAll(row, one, ""))
+	})
+	client := &http.Client{Transport: dated{network, func() time.Time { return now }}}
+	conn, err := open(client, user())
+	require.NoError(t, err)
+	_, err = conn.Search(t.Context(), connector.SearchRequest{Object: "events", Path: "x.a_b", Value: "none"})
+	require.NoError(t, err)
+	now = now.Add(5 * time.Second)
+	page, err := conn.List(t.Context(), connector.ListRequest{Object: "events", Since: changed.Add(-5 * time.Second)})
+	require.NoError(t, err)
+	require.Len(t, page.Records, 1)
+}
+
+// dated adds the server's time to answers.
+type dated struct {
+	inner served
+	now   func() time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := d.inner.RoundTrip(r)
+	if err == nil {
+		response.Header.Set("Date", d.now().UTC().Format(http.TimeFormat))
+	}
+	return response, err
+}

@@ -23,7 +23,8 @@ type survey struct {
 	at, taken time.Time
 }
 
-// mark is a sync token with a time before which it was surely given.
+// mark is a sync token with a time before which it was surely given: it tells all
+// that changed since then, and perhaps not what changed before.
 type mark struct {
 	at    time.Time
 	token string
@@ -44,7 +45,7 @@ const (
 	// maxMarks tokens, one each markEvery, reach further back than polls overlap.
 	maxMarks  = 64
 	markEvery = 20 * time.Second
-	// markDoubt is how much earlier than its answer a token may have been given.
+	// markDoubt is how much later than its answer says a token may have been given.
 	markDoubt = time.Minute
 	// maxSteps bounds a report of changes that comes in parts.
 	maxSteps = 100
@@ -223,7 +224,7 @@ func (c *client) everything(ctx context.Context, since time.Time) (survey, mark,
 	if reply.ServerTime.IsZero() {
 		return made, mark{}, nil
 	}
-	return made, mark{at: reply.ServerTime.Add(-markDoubt), token: token}, nil
+	return made, mark{at: reply.ServerTime.Add(markDoubt), token: token}, nil
 }
 
 // changes surveys what changed after a token was given, and names what is gone.
@@ -258,7 +259,7 @@ func (c *client) changes(ctx context.Context, token string) (made survey, gone [
 		token = strings.TrimSpace(answer.Token)
 		if !more {
 			if !made.at.IsZero() {
-				next = mark{at: made.at.Add(-markDoubt), token: token}
+				next = mark{at: made.at.Add(markDoubt), token: token}
 			}
 			return made, gone, next, nil
 		}

@@ -4,6 +4,7 @@ package lookup
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -127,10 +128,22 @@ func (w *wrapped) Create(ctx context.Context, object string, fields map[string]a
 	return w.one(ctx, made, err, true)
 }
 
-// Update changes a record.
+// Update changes a record. What was looked up is no part of it: a system that takes
+// records only whole would be sent it too.
 func (w *wrapped) Update(ctx context.Context, current record.Record, fields map[string]any, options connector.WriteOptions) (record.Record, error) {
-	got, err := w.Connector.Update(ctx, current, fields, options)
+	got, err := w.Connector.Update(ctx, w.own(current), fields, options)
 	return w.one(ctx, got, err, true)
+}
+
+// own is a record without what was looked up.
+func (w *wrapped) own(of record.Record) record.Record {
+	of.Fields = maps.Clone(of.Fields)
+	for _, spec := range w.specs {
+		if spec.Of == of.Ref.Object {
+			delete(of.Fields, spec.Name)
+		}
+	}
+	return of
 }
 
 // one fills one record. A write whose answer cannot be filled has happened all the same.

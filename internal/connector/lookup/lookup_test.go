@@ -17,10 +17,11 @@ import (
 // crm has two appointments of one contact, one of a deleted one, and one of nobody.
 type crm struct {
 	connector.Connector
-	mu    sync.Mutex
-	name  string
-	calls int
-	fails error
+	mu      sync.Mutex
+	name    string
+	calls   int
+	fails   error
+	updated record.Record
 }
 
 func appointment(id string, contact any) record.Record {
@@ -55,6 +56,7 @@ func (c *crm) Get(_ context.Context, object, id string) (record.Record, error) {
 }
 
 func (c *crm) Update(_ context.Context, current record.Record, _ map[string]any, _ connector.WriteOptions) (record.Record, error) {
+	c.updated = current
 	return current, nil
 }
 
@@ -125,4 +127,18 @@ func TestWhatTheConnectorCanDoStays(t *testing.T) {
 	actor, ok := plain.(connector.Actor)
 	require.True(t, ok)
 	require.Equal(t, "app:us", actor.Actor())
+}
+
+// TestWhatIsLookedUpIsNeverWritten: a system that takes records only whole is given
+// its own fields.
+func TestWhatIsLookedUpIsNeverWritten(t *testing.T) {
+	inner := &crm{name: "Ana"}
+	conn := lookup.Wrap(inner, specs(), time.Now)
+	current, err := conn.Get(t.Context(), "appointments", "1")
+	require.NoError(t, err)
+	require.Contains(t, current.Fields, "contact")
+	_, err = conn.Update(t.Context(), current, map[string]any{"a": 1}, connector.WriteOptions{})
+	require.NoError(t, err)
+	require.NotContains(t, inner.updated.Fields, "contact")
+	require.Contains(t, current.Fields, "contact", "what was read is not changed")
 }

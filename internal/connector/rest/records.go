@@ -108,7 +108,8 @@ func wrapped(body any, wrap string, fields map[string]any) any {
 }
 
 // Update sends the paths given. An object that the server would replace as a
-// whole is sent whole; and with PUT, so is the record.
+// whole is sent whole; and with PUT, so is the record, which is read first by whoever
+// knows only its version.
 func (c *client) Update(ctx context.Context, current record.Record, fields map[string]any, options connector.WriteOptions) (record.Record, error) {
 	object, err := c.object(current.Ref.Object)
 	if err != nil {
@@ -120,6 +121,11 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	if len(fields) == 0 {
 		return current, nil
 	}
+	if object.Update.Method == http.MethodPut && len(current.Fields) == 0 {
+		if current, err = c.unread(ctx, current, options); err != nil {
+			return record.Record{}, err
+		}
+	}
 	call, err := c.recordCall(&object.Update.Request, object, current.Ref.ID, options)
 	if err != nil {
 		return record.Record{}, err
@@ -130,6 +136,18 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 		return record.Record{}, err
 	}
 	return c.written(ctx, call, reply, object, object.Update, current.Ref.ID)
+}
+
+// unread reads a record of which only the version is known, if it is still that one.
+func (c *client) unread(ctx context.Context, current record.Record, options connector.WriteOptions) (record.Record, error) {
+	held, err := c.Get(ctx, current.Ref.Object, current.Ref.ID)
+	if err != nil {
+		return record.Record{}, err
+	}
+	if held.Ref.ID != current.Ref.ID || options.IfMatch != "" && held.Version != options.IfMatch {
+		return record.Record{}, fault.New(fault.Stale, "the record has changed in %s meanwhile; it is read again", c.title).On(current.Ref)
+	}
+	return held, nil
 }
 
 // completed nests the paths and adds what the server would otherwise lose.

@@ -97,7 +97,7 @@ func Parse(text string) (*Component, error) {
 // split cuts a text into lines as written, each with the folded ones that
 // continue it behind it.
 func split(text string) ([]string, error) {
-	var lines []string
+	var lines, parts []string
 	for len(text) > 0 {
 		line := text
 		if at := strings.IndexByte(text, '\n'); at >= 0 {
@@ -106,13 +106,20 @@ func split(text string) ([]string, error) {
 			text = ""
 		}
 		line = strings.TrimSuffix(line, "\r")
-		if line != "" && (line[0] == ' ' || line[0] == '\t') && len(lines) > 0 {
-			lines[len(lines)-1] += "\r\n" + line
+		if line != "" && (line[0] == ' ' || line[0] == '\t') && len(parts) > 0 {
+			parts = append(parts, line)
 			continue
 		}
-		if lines = append(lines, line); len(lines) > maxLines {
+		if len(parts) > 0 {
+			lines = append(lines, strings.Join(parts, "\r\n"))
+		}
+		if len(lines) >= maxLines {
 			return nil, ErrTooLarge
 		}
+		parts = append(parts[:0], line)
+	}
+	if len(parts) > 0 {
+		lines = append(lines, strings.Join(parts, "\r\n"))
 	}
 	return lines, nil
 }

@@ -186,3 +186,12 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAFoldAtEachSign: a line costs no more than its length, however it is folded. A
+// stranger's invitation may be folded at every sign.
+func TestAFoldAtEachSign(t *testing.T) {
+	const folds = 1 << 20
+	calendar, err := ical.Parse("BEGIN:VCALENDAR\r\nX-A:" + strings.Repeat("\n x", folds) + "\nEND:VCALENDAR\n")
+	require.NoError(t, err)
+	require.Len(t, calendar.First("X-A").Value, folds)
+}
