@@ -59,10 +59,10 @@ func (p *pass) callsOf(made plan) (calls map[string]int, decided []int) {
 // bornOtherwise reports whether a new record holds another value than was sent
 // because its system takes that field with another call than the one that makes
 // records, and not because a person has edited it: then it is an edit still to be made.
-func (p *pass) bornOtherwise(intent ledger.Intent, field *mapping.Field, last writer, direct bool) bool {
+func (p *pass) bornOtherwise(intent ledger.Intent, field *mapping.Field, last writer) bool {
 	side := intent.Target.Side
 	divided, ok := p.in.Connector(side).(connector.Divided)
-	if !ok || !direct && last == byOthers {
+	if !ok || last == byOthers {
 		return false
 	}
 	share := map[string]any{}

@@ -59,6 +59,8 @@ type xStoring struct {
 	connector.Connector
 	path string
 	as   func(any) any
+	// atBirth is what a new record holds there, whatever is sent.
+	atBirth any
 	// dropped: the path is left out of updates, as a read-only field would be.
 	dropped *bool
 }
@@ -78,7 +80,11 @@ func (s xStoring) sent(fields map[string]any, update bool) map[string]any {
 }
 
 func (s xStoring) Create(ctx context.Context, object string, fields map[string]any, options connector.WriteOptions) (record.Record, error) {
-	return s.Connector.Create(ctx, object, s.sent(fields, false), options)
+	stored := s.sent(fields, false)
+	if s.atBirth != nil {
+		stored[s.path] = s.atBirth
+	}
+	return s.Connector.Create(ctx, object, stored, options)
 }
 
 func (s xStoring) Update(ctx context.Context, current record.Record, fields map[string]any, options connector.WriteOptions) (record.Record, error) {

@@ -241,7 +241,8 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		}
 		target := made.values[name]
 		if judge(field, answer.Ref.Side, sent, target, nil, last, direct) != keptSo {
-			if p.bornOtherwise(intent, field, last, direct) {
+			if direct || p.bornOtherwise(intent, field, last) {
+				// Nobody can have edited it before its own answer.
 				p.setBase(&link, answer.Ref.Side, name, target)
 				p.setBase(&link, intent.Source.Side, name, nil)
 				unkept = true
