@@ -37,12 +37,13 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	if p.neverApplied(intent, now.record) {
 		return result
 	}
-	if found.last == byOurs && !found.proven {
+	theirs := found.last == byOurs && !found.proven
+	if theirs {
 		// Written once since, and nothing of it is ours: it was somebody else, and
 		// our write, bound to the version before, can never have been applied.
 		result.edited = nil
 	}
-	result.ownTime = found.last != byOthers && len(result.edited)+len(found.same) == 0
+	result.ownTime = !theirs && found.last != byOthers && len(result.edited)+len(found.same) == 0
 	if found.last != byOurs && (found.proven || len(result.edited) == 0 && !found.moved) {
 		// What we sent stood there before a user put the old value back: another field
 		// of the write is there, or nothing else explains that the record was touched.

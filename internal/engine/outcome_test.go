@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
@@ -81,4 +83,27 @@ func TestAWriteThatNeverHappenedIsMadeAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A save by which a user made one of our fields alike and another one different, while
+// our write never arrived, is the user's: it counts as the newest edit.
+func TestASaveInPlaceOfAWriteIsTheUsers(t *testing.T) {
+	nameless := func(_ *engine.Installed, _ record.Side, inner connector.Connector) connector.Connector {
+		return struct{ connector.Connector }{inner} // it does not say who wrote a record last
+	}
+	b := start(t, setup{connector: nameless})
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"company": "A", "position": "P"})
+	b.quiet()
+	b.clock.advance(20 * time.Second)
+	b.edit(record.Left, lead, map[string]any{"company": "B", "position": "Q"})
+	b.hint(record.Left, lead)
+	b.clock.advance(20 * time.Second)
+	b.xKillOn("before update")
+	require.Equal(t, "A", text(b.get(record.Right, contact), "company_name"))
+	b.clock.advance(20 * time.Second)
+	b.edit(record.Right, contact, map[string]any{"company_name": "C", "job_title": "Q"})
+	b.quiet()
+	require.Equal(t, "C", text(b.get(record.Right, contact), "company_name"), "the newest edit stays")
+	require.Equal(t, "C", text(b.get(record.Left, lead), "company"))
 }
