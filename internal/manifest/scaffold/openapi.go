@@ -19,7 +19,7 @@ import (
 const MaxSize = 32 << 20
 
 const (
-	// maxHops bounds how many references are followed one after another.
+	// maxHops bounds how many references are followed to resolve one.
 	maxHops = 20
 	// maxParts bounds how deep schemas may be put together of others (allOf).
 	maxParts = 5
@@ -53,19 +53,29 @@ func read(text []byte) (spec, error) {
 
 // object resolves a value: what it refers to, or itself. nil: no object.
 func (s spec) object(value any) object {
+	hops := maxHops
+	return s.resolved(value, &hops)
+}
+
+// resolved is object within the hops that are left, those on the way to what a
+// reference names included: it may lead through itself.
+func (s spec) resolved(value any, hops *int) object {
 	found, _ := value.(object)
-	for range maxHops {
+	for {
 		ref, isRef := found["$ref"].(string)
 		if !isRef {
-			break
+			return found
 		}
-		found, _ = s.pointer(ref).(object)
+		if *hops == 0 {
+			return nil
+		}
+		*hops--
+		found, _ = s.pointer(ref, hops).(object)
 	}
-	return found
 }
 
 // pointer follows "#/components/…" (RFC 6901).
-func (s spec) pointer(ref string) any {
+func (s spec) pointer(ref string, hops *int) any {
 	path, ok := strings.CutPrefix(ref, "#/")
 	if !ok {
 		return nil
@@ -76,7 +86,7 @@ func (s spec) pointer(ref string) any {
 			step = plain
 		}
 		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
-		value = s.object(value)[step]
+		value = s.resolved(value, hops)[step]
 	}
 	return value
 }

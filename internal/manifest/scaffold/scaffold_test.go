@@ -84,6 +84,12 @@ func TestNotForUs(t *testing.T) {
 }
 
 // FuzzFromOpenAPI: whatever is made is a manifest without mistakes.
+// TestAReferenceThroughItself: it names nothing, and must not be followed for ever.
+func TestAReferenceThroughItself(t *testing.T) {
+	_, err := scaffold.FromOpenAPI([]byte(`{"openapi": "3.0.0", "info": {"$ref": "#/info/title"}, "paths": {"/a": {"$ref": "#/paths/~1a/get/x"}}}`), "x")
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+}
+
 func FuzzFromOpenAPI(f *testing.F) {
 	f.Add([]byte(another))
 	text, err := os.ReadFile("../../../docs/guides/pipeworks-openapi.yaml")
