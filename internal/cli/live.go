@@ -80,7 +80,7 @@ func filter(ctx context.Context, plan Plan, side record.Side, open connector.Con
 	case capabilities.UpdatedFilter:
 		test.Text = plan.Title(side) + " can be asked for what changed since a time"
 	default:
-		test.Text = plan.Title(side) + " ignores the change filter: polls read newest first, and everything where that is not possible"
+		test.Text = plan.Title(side) + " ignores the change filter, or has no record yet to tell by: polls read newest first, and everything where that is not possible"
 	}
 	found.add(test)
 }

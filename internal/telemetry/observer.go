@@ -34,10 +34,13 @@ func NewObserver[K fmt.Stringer](registry prometheus.Registerer) *Observer[K] {
 }
 
 // Reconciled counts one finished pass over a record by its outcome and how long
-// the change waited.
+// the change waited. A pass that is tried again has no wait yet: it would draw
+// every quantile to nothing.
 func (o *Observer[K]) Reconciled(key K, stream, outcome string, waited time.Duration) {
 	o.outcomes.WithLabelValues(key.String(), stream, outcome).Inc()
-	o.waits.WithLabelValues(stream, outcome).Observe(max(waited, 0).Seconds())
+	if outcome != "retry" {
+		o.waits.WithLabelValues(stream, outcome).Observe(max(waited, 0).Seconds())
+	}
 }
 
 // LedgerRestored counts that the ledger was found put back to an older state.

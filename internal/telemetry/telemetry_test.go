@@ -80,13 +80,17 @@ func TestMetricsOfTheSDKAndOfRecords(t *testing.T) {
 	metrics.Timer("temporal_request_latency").Record(20 * time.Millisecond)
 	metrics.Gauge("temporal_num_pollers").Update(4)
 	metrics.Gauge("temporal_workflow_completed").Update(4)
-	NewObserver[key](registry).Reconciled("t1/c1", "leads", "updated", 2*time.Second)
+	observer := NewObserver[key](registry)
+	observer.Reconciled("t1/c1", "leads", "updated", 2*time.Second)
+	observer.Reconciled("t1/c1", "leads", "retry", 0)
 	code, text := scrape(t, Handler(registry, func(context.Context) error { return nil }), "/metrics")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, text, `workflow_type="Run"} 2`)
 	require.Contains(t, text, `temporal_request_latency_seconds_count`)
 	require.Contains(t, text, `accord_records_total{connection="t1/c1",outcome="updated",stream="leads"} 1`)
 	require.Contains(t, text, `accord_change_wait_seconds_sum{outcome="updated",stream="leads"} 2`)
+	require.Contains(t, text, `accord_records_total{connection="t1/c1",outcome="retry",stream="leads"} 1`)
+	require.NotContains(t, text, `accord_change_wait_seconds_sum{outcome="retry"`, "it waits still")
 	require.NotContains(t, text, "unbounded")
 }
 

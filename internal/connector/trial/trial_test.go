@@ -82,6 +82,8 @@ func TestWhatToMend(t *testing.T) {
 		{"the version has another form", `'"v{version}"'`, "'{version}'", "get", "version_form"},
 		{"the filter has another name", "updated_since:", "since:", "changes", "the name of the parameter"},
 		{"the cursor has another name", "query: {limit: \"{size}\", cursor:", "query: {limit: \"{size}\", after:", "next page", "list.paging"},
+		{"the search is elsewhere", "path: /{path}/search", "path: /{path}/find", "search by email", "search: path"},
+		{"the search is refused", "query: {\"{field}\":", "query: {\"x.{field}\":", "search by email", "where {field}"},
 		{"refusals are not known", "known: error.type", "known: error.kind", "missing", "errors.known"},
 		{"duplicates do not point", "existing_id: error.existing_id", "existing_id: error.other", "duplicate", "errors.existing_id"},
 		{"the fields are wrapped", "create: {path: \"/{path}\"}", "create: {path: \"/{path}\", wrap: contact}", "create", "wrap"},

@@ -18,7 +18,7 @@ func (t *trial) writing() {
 		t.skip("create", "it is only read")
 		return
 	case len(fields) == 0:
-		t.skip("create", "nothing is written without fields for it")
+		t.skip("create", "nothing was written: that takes --write, and --set with its fields")
 		return
 	}
 	made, err := t.Connector.Create(t.ctx, t.name, fields, connector.WriteOptions{})
