@@ -65,4 +65,17 @@ func TestAVendorsUpdateShows(t *testing.T) {
 			require.Equal(t, one.wrong, shapeMistakes(leads, record.Right, one.described))
 		})
 	}
+	other := described(only("lifecycle", func(s *connector.FieldShape) { s.Values = append(append([]string{}, lifecycle[:4]...), "churned") }))
+	t.Run("what is never read there need not have a counterpart", func(t *testing.T) {
+		there := *leads
+		there.Direction = integration.LeftToRight
+		require.Equal(t, []string{`stage: lifecycle does not take "customer" (any more); it takes lead, contacted, qualified, disqualified, churned`},
+			shapeMistakes(&there, record.Right, other))
+	})
+	t.Run("what is never written there need not be taken", func(t *testing.T) {
+		here := *leads
+		here.Direction = integration.RightToLeft
+		require.Equal(t, []string{`stage: lifecycle may hold "churned", which has no counterpart under values: such records are parked`},
+			shapeMistakes(&here, record.Right, other))
+	})
 }
