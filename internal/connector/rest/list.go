@@ -18,8 +18,9 @@ type answer struct {
 	call  transport.Call
 	reply transport.Reply
 	body  any
-	// count is the number of rows, those without an id included.
+	// count is the number of rows, those without an id included; marks are theirs.
 	count int
+	marks []uint32
 }
 
 // List reads one page. Cursors, links and keysets are the vendor's promise that
@@ -206,9 +207,12 @@ func (c *client) rows(ctx context.Context, object *manifest.Object, listing *man
 	var rows []record.Record
 	for _, item := range items {
 		// A row without an id cannot be linked to anything; the others count.
-		if row, ok := c.row(object, item, nil); ok {
-			rows = append(rows, row)
+		row, ok := c.row(object, item, nil)
+		if !ok {
+			got.marks = append(got.marks, sumOf(record.Fingerprint(item)))
+			continue
 		}
+		rows, got.marks = append(rows, row), append(got.marks, mark(row))
 	}
 	return rows, got, nil
 }

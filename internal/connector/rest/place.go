@@ -86,30 +86,25 @@ func first(listing *manifest.Listing) int {
 }
 
 // mark tells a row at its present state from others.
-func mark(row record.Record) uint32 {
+func mark(row record.Record) uint32 { return sumOf(row.Ref.ID + " " + row.UpdatedAt.String()) }
+
+func sumOf(text string) uint32 {
 	sum := fnv.New32a()
-	_, _ = sum.Write([]byte(row.Ref.ID + " " + row.UpdatedAt.String())) // a hash takes everything
+	_, _ = sum.Write([]byte(text)) // a hash takes everything
 	return sum.Sum32()
 }
 
-// marks of the last rows.
-func marks(rows []record.Record) []uint32 {
-	rows = rows[max(0, len(rows)-maxTail):]
-	all := make([]uint32, 0, len(rows))
-	for _, row := range rows {
-		all = append(all, mark(row))
-	}
-	return all
-}
+// tail is the last of the marks, as many as a cursor carries.
+func tail(marks []uint32) []uint32 { return marks[max(0, len(marks)-maxTail):] }
 
 // joins reports whether one of the rows was read before, unchanged.
-func (p place) joins(rows []record.Record) bool {
-	return slices.ContainsFunc(rows, func(row record.Record) bool { return slices.Contains(p.Tail, mark(row)) })
+func (p place) joins(marks []uint32) bool {
+	return slices.ContainsFunc(marks, func(one uint32) bool { return slices.Contains(p.Tail, one) })
 }
 
 // ends reports whether the rows end where the ones before ended.
-func (p place) ends(rows []record.Record) bool {
-	return len(rows) > 0 && len(p.Tail) > 0 && mark(rows[len(rows)-1]) == p.Tail[len(p.Tail)-1]
+func (p place) ends(marks []uint32) bool {
+	return len(marks) > 0 && len(p.Tail) > 0 && marks[len(marks)-1] == p.Tail[len(p.Tail)-1]
 }
 
 // union joins two pages, each record once, the later reading winning.

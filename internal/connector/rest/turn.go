@@ -23,15 +23,15 @@ func (c *client) turn(ctx context.Context, object *manifest.Object, listing *man
 	switch {
 	case joined:
 	case listing.Paging.Kind == manifest.PagingOffset:
-		joined = len(rows) > 0 && at.joins(rows[:1])
+		joined = len(got.marks) > 0 && at.joins(got.marks[:1])
 	default:
 		before := at
 		before.Page--
-		again, _, err := c.rows(ctx, object, listing, before)
+		again, seen, err := c.rows(ctx, object, listing, before)
 		if err != nil {
 			return connector.Page{}, err
 		}
-		joined = at.joins(again)
+		joined = at.joins(seen.marks)
 		page.Records = union(rows, again)
 	}
 	if !joined {
@@ -43,7 +43,7 @@ func (c *client) turn(ctx context.Context, object *manifest.Object, listing *man
 		return page, nil
 	}
 	at.Same++
-	if !at.ends(rows) {
+	if !at.ends(got.marks) {
 		at.Same = 0
 	}
 	if at.Same >= maxSame {
@@ -53,7 +53,7 @@ func (c *client) turn(ctx context.Context, object *manifest.Object, listing *man
 		return c.nextWindow(object, at, page)
 	}
 	at.Back = 0
-	at.Page, at.Tail = following(listing, at, got.count), marks(rows)
+	at.Page, at.Tail = following(listing, at, got.count), tail(got.marks)
 	if listing.Paging.Kind == manifest.PagingOffset && got.count <= 1 {
 		at.Tail = nil // a page of one row cannot overlap: it goes on without proof
 	}
