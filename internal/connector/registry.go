@@ -2,6 +2,7 @@ package connector
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/accord-sync/accord/internal/fault"
 )
@@ -25,7 +26,7 @@ func (r *Registry) Driver(name string) (Driver, error) {
 	if driver, ok := r.drivers[name]; ok {
 		return driver, nil
 	}
-	return nil, fault.New(fault.Usage, "connector %q is not known; this build has: %v", name, r.Names())
+	return nil, fault.New(fault.Usage, "connector %q is not known; there are %s, and rest with a manifest", name, strings.Join(r.Names(), ", "))
 }
 
 // Names lists the drivers in alphabetical order.

@@ -134,6 +134,8 @@ func TestTheGuide(t *testing.T) {
 	r.write("salesos-pipeworks.yaml", integration)
 	code, out, errors = r.run(block(t, "accord check salesos-pipeworks.yaml"))
 	require.Zero(t, code, out+errors)
+	require.Contains(t, out, "left: token: SalesOS gave an access token")
+	require.Contains(t, out, "right: token: credentials are there; the calls below try them")
 	require.Contains(t, out, "created in Pipeworks")
 	require.Contains(t, out, "ok    right: mapping leads")
 	r.sync(integration)
