@@ -152,7 +152,10 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 			return nil, err
 		}
 		switch {
-		case buried(state, other.record.Ref) || state.Link != nil && state.Link.State == ledger.LinkDetached:
+		case buried(state, other.record.Ref):
+			// It was deleted, and is there again: nobody knows whose key it is now.
+			return nil, p.ambiguous(source.record.Ref, other.record.Ref)
+		case state.Link != nil && state.Link.State == ledger.LinkDetached:
 			// A survivor of the ignore policy is not matched again.
 		case state.Link == nil:
 			free = append(free, other)

@@ -44,7 +44,7 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 		result.edited = nil
 	}
 	result.ownTime = !theirs && found.last != byOthers && len(result.edited)+len(found.same) == 0
-	if found.last != byOurs && (found.proven || len(result.edited) == 0 && !found.moved) {
+	if found.last != byOurs && (found.proven || found.untold()) {
 		// What we sent stood there before a user put the old value back: another field
 		// of the write is there, or nothing else explains that the record was touched.
 		for _, name := range found.same {
@@ -66,6 +66,20 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 // replaced by an older one, unless a person is to decide: that one sees both.
 func (p *pass) believed(intent ledger.Intent, name string) bool {
 	return intent.ReadRest != "" || merge.Policy(p.stream.Spec.Conflicts.PolicyOf(name)) != merge.Manual
+}
+
+// untold reports whether nothing that can be seen explains why the record was saved
+// since, but a user who put back the one field that was written, or each of several
+// with a save of its own. Who comes back to a value unseen explains it as well; that
+// is the likelier story where several fields would have been put back at once.
+func (t traces) untold() bool {
+	if t.moved || len(t.edited) > 0 {
+		return false
+	}
+	if t.counted {
+		return t.saves > int64(len(t.same))
+	}
+	return len(t.same) == 1
 }
 
 // changes is how many changes since the update can be seen that are not its own.

@@ -104,7 +104,8 @@ func (p *pass) blame(refused *fault.Error, link ledger.Link) record.Ref {
 
 func (p *pass) reasonOf(refused *fault.Error) ledger.Reason {
 	code := string(refused.Code)
-	if refused.VendorCode == codeAmbiguous || refused.VendorCode == codeRestored {
+	switch refused.VendorCode {
+	case codeAmbiguous, codeRestored, codeUndeleted:
 		code = refused.VendorCode
 	}
 	message := refused.Message

@@ -59,8 +59,7 @@ func (p *pass) once(ctx context.Context) error {
 		}
 		return p.linked(ctx)
 	case buried(p.state, p.work.Ref):
-		// Nothing deleted comes back, however late an event arrives.
-		return p.finish(ctx, ledger.Commit{})
+		return p.undeleted(ctx)
 	}
 	return p.unlinked(ctx)
 }

@@ -114,14 +114,7 @@ func (p *pass) touchedSince(v view) bool {
 
 // permitted reports whether a person asked for a replay of a record that was
 // parked because the ledger was put back: then it is created.
-func (p *pass) permitted() bool {
-	for _, letter := range p.state.DeadLetters {
-		if letter.State == ledger.DeadLetterReplayed && letter.Reason.Code == codeRestored && letter.Ref == p.work.Ref {
-			return true
-		}
-	}
-	return false
-}
+func (p *pass) permitted() bool { return p.asked(codeRestored) }
 
 // orphan refuses a record whose marker names one that is gone, if the ledger was
 // put back since: its pair may have been deleted, and nothing deleted comes back.

@@ -89,7 +89,8 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	link := state.Link
 	switch {
 	case link == nil && buried(state, v.record.Ref):
-		return false
+		// It may be a row from before the delete: undeleted asks for the record itself.
+		return v.inScope && !parkedAs(state, v)
 	case link == nil:
 		return (v.inScope || openLetter(state)) && !parkedAs(state, v)
 	case link.State == ledger.LinkDetached:
