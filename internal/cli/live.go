@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
-	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/record"

@@ -51,11 +51,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 		return p.finish(ctx, first)
 	}
 	intents := p.intentsFor(link, now, made)
-	for _, side := range p.writeOrder() {
-		if intent, ok := intents[side]; ok {
-			first.OpenIntents = append(first.OpenIntents, intent)
-		}
-	}
+	first.OpenIntents = p.inOrder(intents)
 	if err := p.commit(ctx, first); err != nil {
 		return err
 	}
@@ -170,6 +166,17 @@ func (p *pass) agreeBase(link *ledger.Link, now pair, made plan) bool {
 		moved = true
 	}
 	return moved
+}
+
+// inOrder lists intents as they are written.
+func (p *pass) inOrder(intents map[record.Side]ledger.Intent) []ledger.Intent {
+	var list []ledger.Intent
+	for _, side := range p.writeOrder() {
+		if intent, ok := intents[side]; ok {
+			list = append(list, intent)
+		}
+	}
+	return list
 }
 
 func (p *pass) intentsFor(link ledger.Link, now pair, made plan) map[record.Side]ledger.Intent {
