@@ -152,6 +152,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 			return nil, err
 		}
 		switch {
+		case buried(state, other.record.Ref) && p.stream.staysReadable(other.record.Ref.Side):
 		case buried(state, other.record.Ref):
 			// It was deleted, and is there again: nobody knows whose key it is now.
 			return nil, p.ambiguous(source.record.Ref, other.record.Ref)

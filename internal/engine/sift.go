@@ -90,7 +90,7 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 	switch {
 	case link == nil && buried(state, v.record.Ref):
 		// It may be a row from before the delete: undeleted asks for the record itself.
-		return v.inScope && !parkedAs(state, v)
+		return v.inScope && !s.staysReadable(v.record.Ref.Side) && !parkedAs(state, v)
 	case link == nil:
 		return (v.inScope || openLetter(state)) && !parkedAs(state, v)
 	case link.State == ledger.LinkDetached:

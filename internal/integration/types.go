@@ -194,6 +194,9 @@ type End struct {
 	LookUps []LookUp
 }
 
+// AllowDeactivate allows to deactivate records; they stay readable.
+const AllowDeactivate = "deactivate"
+
 // LookUp is another record that is read with each record of an end.
 type LookUp struct {
 	// Name is the field that it shows as, an object; nothing is written to it.
