@@ -48,7 +48,7 @@ func TestBackfillSurvivesKills(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				w := newWorld(t, s, withoutPolls())
 				w.seed(t, 180, 80, 40)
-				w.slow(t, 25)
+				w.slow(t, 100)
 				w.install(t)
 				w.activate(t)
 				at := w.awaitProgress(t, 37)

@@ -32,7 +32,7 @@ func TestSleepingWorker(t *testing.T) {
 	s := newStack(t, stackOptions{db: ledgertest.NewPostgresDatabase(t, ledgertest.StartPostgres(t))})
 	w := newWorld(t, s)
 	w.seed(t, 120, 60, 30)
-	w.slow(t, 20)
+	w.slow(t, 300)
 	w.install(t)
 	w.activate(t)
 	for n, percent := range []int{20, 50} {
