@@ -48,7 +48,7 @@ func TestBackfillSurvivesKills(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				w := newWorld(t, s, withoutPolls())
 				w.seed(t, 180, 80, 40)
-				w.slow(t, 100)
+				w.slow(t, 300)
 				w.install(t)
 				w.activate(t)
 				at := w.awaitProgress(t, 37)
@@ -72,7 +72,7 @@ func TestListingSurvivesKills(t *testing.T) {
 	s := newStack(t, stackOptions{})
 	w := newWorld(t, s, withoutPolls())
 	w.seed(t, 700, 30, 20)
-	w.slow(t, 100)
+	w.slow(t, 300)
 	w.install(t)
 	w.activate(t)
 	eventually(t, "three pages are listed", func(ctx context.Context) (bool, string) {
