@@ -39,6 +39,8 @@ type system struct {
 // world is one customer: a SalesOS and an Acme of its own, filled with canaries,
 // and a connection between them.
 type world struct {
+	// single is how many records were seeded on one side only.
+	single             int
 	s                  *stack
 	left, right        *system
 	id                 string
@@ -227,6 +229,7 @@ func (w *world) contact(n int) map[string]any {
 // the last on both. They are a day old, 40 of one age.
 func (w *world) seed(t testing.TB, left, right, both int) {
 	t.Helper()
+	w.single = left + right
 	const group, day = 40, 24 * 60 * 60 * 1000
 	for first := 1; first <= left+right+both; first += group {
 		var leads, contacts []map[string]any
