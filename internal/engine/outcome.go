@@ -12,7 +12,9 @@ import (
 // traces are what a record tells, some time after an update that nobody knows to
 // have arrived, of who wrote it since.
 type traces struct {
-	last writer
+	// never: the record proves that the update did not reach it.
+	never bool
+	last  writer
 	// moved: something that the update does not touch has changed.
 	moved bool
 	// proven: a field holds what the update sends and did not before.
@@ -34,7 +36,7 @@ type traces struct {
 func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 	found := p.tracesOf(intent, now)
 	result := confirmation{holds: found.alike, edited: found.edited, wrote: now}
-	if p.neverApplied(intent, now.record) {
+	if found.never {
 		return result
 	}
 	theirs := found.last == byOurs && !found.proven
@@ -111,7 +113,7 @@ func (p *pass) tracesOf(intent ledger.Intent, now view) traces {
 			others = append(others, field)
 		}
 	}
-	if p.neverApplied(intent, now.record) {
+	if t.never = p.neverApplied(intent, now.record); t.never {
 		return t
 	}
 	for _, field := range others {

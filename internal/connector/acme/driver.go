@@ -51,15 +51,9 @@ func (Driver) Objects() []connector.Object { return objects() }
 // Open makes a connector. cfg.BaseURL ends with /api/2; token_url defaults to
 // /oauth/token on its host.
 func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
-	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, fault.New(fault.Usage, "%s: base_url must be an http(s) address such as https://crm.example.com/api/2", title)
-	}
-	if cfg.Client == nil {
-		return nil, fault.New(fault.Internal, "%s: no HTTP client was given", title)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	base, err := transport.Opening(&cfg, title, "an http(s) address such as https://crm.example.com/api/2", false)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Auth.TokenURL == "" {
 		cfg.Auth.TokenURL = base.Scheme + "://" + base.Host + "/oauth/token"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -152,21 +151,12 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if err != nil {
 		return nil, err
 	}
-	texts := transport.Spellings(request.Path, request.Value)
-	if !slices.Contains(object.Searchable, request.Path) || len(texts) == 0 {
-		return c.scanFor(ctx, object, request)
+	if !slices.Contains(object.Searchable, request.Path) {
+		return transport.Scan(ctx, request, c.List)
 	}
-	for _, text := range texts {
-		call := get("/"+object.Name+"/search", url.Values{request.Path: {text}}, "search in "+object.Name)
-		found, err := c.searched(ctx, object, call)
-		if fault.Is(err, fault.Invalid) || absent(err) {
-			return c.scanFor(ctx, object, request)
-		}
-		if err != nil || len(found) > 0 {
-			return found, err
-		}
-	}
-	return nil, nil
+	return transport.Search(ctx, request, func(text string) ([]record.Record, error) {
+		return c.searched(ctx, object, get("/"+object.Name+"/search", url.Values{request.Path: {text}}, "search in "+object.Name))
+	}, c.List)
 }
 
 // searched reads all pages of a search.
@@ -185,30 +175,4 @@ func (c *client) searched(ctx context.Context, object connector.Object, call tra
 		call.Query.Set("cursor", got.next)
 	}
 	return found, nil
-}
-
-// absent reports whether the server has no such path.
-func absent(err error) bool {
-	coded := fault.As(err)
-	return coded != nil && (coded.Status == http.StatusNotFound || coded.Status == http.StatusMethodNotAllowed || coded.Status == http.StatusNotImplemented)
-}
-
-func (c *client) scanFor(ctx context.Context, object connector.Object, search connector.SearchRequest) ([]record.Record, error) {
-	request := connector.ListRequest{Object: object.Name, Since: search.Since}
-	var found []record.Record
-	for {
-		page, err := c.List(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range page.Records {
-			if value, ok := row.Fields.Get(search.Path); ok && transport.LooseEqual(value, search.Value) {
-				found = append(found, row)
-			}
-		}
-		if page.Next == "" {
-			return found, nil
-		}
-		request.Cursor = page.Next
-	}
 }

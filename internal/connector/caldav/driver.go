@@ -36,7 +36,6 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -86,17 +85,11 @@ func (Driver) Objects() []connector.Object {
 // https://dav.example.com/ana/work. cfg.Auth is of the kind basic (user as
 // ClientID, password as ClientSecret) or static (a bearer token).
 func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
-	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || strings.Trim(base.Path, "/") == "" {
-		return nil, fault.New(fault.Usage, "CalDAV: base_url must be the address of one calendar, such as https://dav.example.com/ana/work")
+	base, err := transport.Opening(&cfg, "CalDAV", "the address of one calendar, such as https://dav.example.com/ana/work", true)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.Client == nil {
-		return nil, fault.New(fault.Internal, "CalDAV: no HTTP client was given")
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	sender := cfg.Client
+	var authorize func(request *http.Request, token string)
 	switch cfg.Auth.Kind {
 	case transport.KindAuthorizationCode:
 		return nil, fault.New(fault.Usage, "CalDAV: auth needs kind basic with a user and a password, or a bearer token")
@@ -106,14 +99,14 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 			return nil, fault.New(fault.Usage, "CalDAV: a user with a colon in its name cannot log in")
 		}
 		cfg.Auth.Kind, cfg.Tokens = transport.KindClientCredentials, transport.NewMemoryTokens()
-		sender = basicClient(cfg.Client)
+		authorize = transport.Scheme("Basic")
 	}
 	tokens, err := transport.NewTokenSource(cfg, "CalDAV", userAndPassword(cfg.Auth))
 	if err != nil {
 		return nil, err
 	}
 	return &client{cfg: cfg, path: strings.TrimRight(base.EscapedPath(), "/") + "/", api: &transport.API{
-		Client: sender, Tokens: tokens, Base: strings.TrimRight(cfg.BaseURL, "/"), Title: title, Explain: explain, Now: cfg.Now,
+		Client: cfg.Client, Tokens: tokens, Authorize: authorize, Base: strings.TrimRight(cfg.BaseURL, "/"), Title: title, Explain: explain, Now: cfg.Now,
 	}}, nil
 }
 
@@ -122,29 +115,6 @@ func userAndPassword(auth connector.Auth) transport.Grant {
 	return func(context.Context, string) (*oauth2.Token, error) {
 		return &oauth2.Token{AccessToken: base64.StdEncoding.EncodeToString([]byte(auth.ClientID + ":" + auth.ClientSecret))}, nil
 	}
-}
-
-// basicClient is inner with the scheme of authorisation that calendars use.
-func basicClient(inner *http.Client) *http.Client {
-	copied := *inner
-	copied.Transport = &basic{inner: inner.Transport}
-	if inner.Transport == nil {
-		copied.Transport = &basic{inner: http.DefaultTransport}
-	}
-	return &copied
-}
-
-type basic struct{ inner http.RoundTripper }
-
-var _ http.RoundTripper = (*basic)(nil)
-
-// RoundTrip sends the request with "Basic" for "Bearer".
-func (b *basic) RoundTrip(request *http.Request) (*http.Response, error) {
-	if token, ok := strings.CutPrefix(request.Header.Get("Authorization"), "Bearer "); ok {
-		request = request.Clone(request.Context())
-		request.Header.Set("Authorization", "Basic "+token)
-	}
-	return b.inner.RoundTrip(request)
 }
 
 // ParseWebhook refuses everything: calendars send no webhooks.

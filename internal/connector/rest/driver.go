@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
@@ -78,15 +77,9 @@ func (d Driver) PlanHeaders() transport.PlanHeaders { return transport.PlanHeade
 // Open makes a connector. token_url defaults to /oauth/token on base_url's host.
 func (d Driver) Open(cfg connector.Config) (connector.Connector, error) {
 	title := d.manifest.Title
-	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, fault.New(fault.Usage, "%s: base_url must be an http(s) address such as https://crm.example.com/api", title)
-	}
-	if cfg.Client == nil {
-		return nil, fault.New(fault.Internal, "%s: no HTTP client was given", title)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	base, err := transport.Opening(&cfg, title, "an http(s) address such as https://crm.example.com/api", false)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Auth.TokenURL == "" {
 		cfg.Auth.TokenURL = base.Scheme + "://" + base.Host + "/oauth/token"

@@ -106,18 +106,3 @@ func (p place) joins(marks []uint32) bool {
 func (p place) ends(marks []uint32) bool {
 	return len(marks) > 0 && len(p.Tail) > 0 && marks[len(marks)-1] == p.Tail[len(p.Tail)-1]
 }
-
-// union joins two pages, each record once, the later reading winning.
-func union(first, second []record.Record) []record.Record {
-	place := make(map[string]int, len(first)+len(second))
-	joined := make([]record.Record, 0, len(first)+len(second))
-	for _, row := range slices.Concat(first, second) {
-		if i, ok := place[row.Ref.ID]; ok {
-			joined[i] = row
-			continue
-		}
-		place[row.Ref.ID] = len(joined)
-		joined = append(joined, row)
-	}
-	return joined
-}

@@ -208,17 +208,7 @@ func (c *client) written(ctx context.Context, call transport.Call, reply transpo
 			id = got.Ref.ID
 		}
 	}
-	if id == "" {
-		id = transport.LocationID(reply.Header)
-	}
-	if id == "" {
-		return record.Record{}, c.api.Malformed(call, reply, "the new "+object.Singular)
-	}
-	got, err := c.Get(ctx, object.Name, id)
-	if err == nil {
-		return got, nil
-	}
-	return record.Record{}, transport.AfterWrite(err, c.title)
+	return c.api.ReadBack(call, reply, id, "the new "+object.Singular, func(id string) (record.Record, error) { return c.Get(ctx, object.Name, id) })
 }
 
 // Delete removes a record, if the version still holds; one already gone is no error.

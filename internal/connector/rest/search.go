@@ -2,13 +2,11 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
-	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -24,20 +22,10 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if err != nil {
 		return nil, err
 	}
-	texts := transport.Spellings(request.Path, request.Value)
-	if object.Search == nil || !slices.Contains(object.Searchable, request.Path) || len(texts) == 0 {
-		return c.scanFor(ctx, object, request)
+	if object.Search == nil || !slices.Contains(object.Searchable, request.Path) {
+		return transport.Scan(ctx, request, c.List)
 	}
-	for _, text := range texts {
-		found, err := c.searched(ctx, object, request.Path, text)
-		if fault.Is(err, fault.Invalid) || absent(err) {
-			return c.scanFor(ctx, object, request)
-		}
-		if err != nil || len(found) > 0 {
-			return found, err
-		}
-	}
-	return nil, nil
+	return transport.Search(ctx, request, func(text string) ([]record.Record, error) { return c.searched(ctx, object, request.Path, text) }, c.List)
 }
 
 // searched reads the pages of a search.
@@ -89,30 +77,4 @@ func (c *client) searched(ctx context.Context, object *manifest.Object, path, te
 		}
 	}
 	return found, nil
-}
-
-// absent reports whether the server has no such path.
-func absent(err error) bool {
-	coded := fault.As(err)
-	return coded != nil && (coded.Status == http.StatusNotFound || coded.Status == http.StatusMethodNotAllowed || coded.Status == http.StatusNotImplemented)
-}
-
-func (c *client) scanFor(ctx context.Context, object *manifest.Object, search connector.SearchRequest) ([]record.Record, error) {
-	request := connector.ListRequest{Object: object.Name, Since: search.Since}
-	var found []record.Record
-	for {
-		page, err := c.List(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range page.Records {
-			if value, ok := row.Fields.Get(search.Path); ok && transport.LooseEqual(value, search.Value) {
-				found = append(found, row)
-			}
-		}
-		if page.Next == "" {
-			return found, nil
-		}
-		request.Cursor = page.Next
-	}
 }

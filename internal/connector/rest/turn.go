@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/manifest"
 )
@@ -32,7 +33,7 @@ func (c *client) turn(ctx context.Context, object *manifest.Object, listing *man
 			return connector.Page{}, err
 		}
 		joined = at.joins(seen.marks)
-		page.Records = union(rows, again)
+		page.Records = transport.Union(rows, again)
 	}
 	if !joined {
 		back, err := c.stepBack(object, listing, at)

@@ -57,15 +57,9 @@ func (Driver) Objects() []connector.Object {
 // Open makes a connector. cfg.BaseURL ends with /v1. token_url defaults to the
 // vendor's own, or to /oauth/token on the API's host.
 func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
-	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, fault.New(fault.Usage, "%s: base_url must be an http(s) address such as https://api.play2sell.com/v1", title)
-	}
-	if cfg.Client == nil {
-		return nil, fault.New(fault.Internal, "%s: no HTTP client was given", title)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	base, err := transport.Opening(&cfg, title, "an http(s) address such as https://api.play2sell.com/v1", false)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Auth.TokenURL == "" {
 		cfg.Auth.TokenURL = base.Scheme + "://" + strings.Replace(base.Host, "api.play2sell.com", "auth.play2sell.com", 1) + "/oauth/token"

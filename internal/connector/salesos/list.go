@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -91,7 +92,7 @@ func (c *client) turn(ctx context.Context, object object, at place, got listed) 
 		if err != nil {
 			return connector.Page{}, err
 		}
-		page.Records = union(before.rows, got.rows)
+		page.Records = transport.Union(before.rows, got.rows)
 		if !at.joins(before.rows) && at.Back < maxBack {
 			at.Back++
 			at.Page--
@@ -284,19 +285,4 @@ func (c *client) sorts(ctx context.Context, object object, at place) (bool, erro
 	}
 	c.sorted.Store(known, true)
 	return true, nil
-}
-
-// union joins two pages, each record once, the later reading winning.
-func union(first, second []record.Record) []record.Record {
-	place := make(map[string]int, len(first)+len(second))
-	joined := make([]record.Record, 0, len(first)+len(second))
-	for _, row := range append(append([]record.Record(nil), first...), second...) {
-		if i, ok := place[row.Ref.ID]; ok {
-			joined[i] = row
-			continue
-		}
-		place[row.Ref.ID] = len(joined)
-		joined = append(joined, row)
-	}
-	return joined
 }

@@ -85,7 +85,7 @@ func (c *client) scanFor(ctx context.Context, object object, request connector.S
 		if err != nil {
 			return nil, err
 		}
-		found = union(found, matching(page.Records, request))
+		found = transport.Union(found, matching(page.Records, request))
 		if page.Next == "" {
 			return found, nil
 		}

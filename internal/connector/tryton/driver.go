@@ -35,7 +35,6 @@ package tryton
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -83,18 +82,11 @@ func (Driver) Objects() []connector.Object {
 // database, https://erp.example.com/company. cfg.Auth holds the user as ClientID
 // and the password as ClientSecret.
 func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
-	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || strings.Trim(base.Path, "/") == "" {
-		return nil, fault.New(fault.Usage, "%s: base_url must be the server's address with the database, such as https://erp.example.com/company", title)
-	}
-	if cfg.Client == nil {
-		return nil, fault.New(fault.Internal, "%s: no HTTP client was given", title)
+	if _, err := transport.Opening(&cfg, title, "the server's address with the database, such as https://erp.example.com/company", true); err != nil {
+		return nil, err
 	}
 	if strings.Contains(cfg.Auth.ClientID, ":") {
 		return nil, fault.New(fault.Usage, "%s: a user with a colon in its name cannot log in", title)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	switch cfg.Auth.Kind {
 	case transport.KindBasic:
@@ -109,7 +101,7 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 		return nil, err
 	}
 	return &client{cfg: cfg, api: &transport.API{
-		Client: sessionClient(cfg.Client), Tokens: tokens, Base: strings.TrimRight(cfg.BaseURL, "/"), Title: title,
+		Client: cfg.Client, Tokens: tokens, Authorize: transport.Scheme("Session"), Base: strings.TrimRight(cfg.BaseURL, "/"), Title: title,
 		// An HTTP error status is a proxy's or the web server's; Tryton's own errors come with a 200.
 		Explain: func([]byte) transport.VendorError { return transport.VendorError{} },
 		Now:     cfg.Now,

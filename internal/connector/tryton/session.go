@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -20,30 +19,6 @@ import (
 
 // maxLogin bounds the answer of a log-in in bytes.
 const maxLogin = 64 << 10
-
-// sessionClient is inner with Tryton's own scheme of authorisation, which stands
-// where others send a bearer token.
-func sessionClient(inner *http.Client) *http.Client {
-	copied := *inner
-	copied.Transport = &sessions{inner: inner.Transport}
-	if inner.Transport == nil {
-		copied.Transport = &sessions{inner: http.DefaultTransport}
-	}
-	return &copied
-}
-
-type sessions struct{ inner http.RoundTripper }
-
-var _ http.RoundTripper = (*sessions)(nil)
-
-// RoundTrip sends the request with "Session" for "Bearer".
-func (s *sessions) RoundTrip(request *http.Request) (*http.Response, error) {
-	if token, ok := strings.CutPrefix(request.Header.Get("Authorization"), "Bearer "); ok {
-		request = request.Clone(request.Context())
-		request.Header.Set("Authorization", "Session "+token)
-	}
-	return s.inner.RoundTrip(request)
-}
 
 // login asks for a session with user and password. The token is what the
 // Authorization header carries: base64 of user:uid:session. Tryton ends a session
