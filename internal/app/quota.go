@@ -21,6 +21,9 @@ const (
 	// longestWait is how long a call waits in place; longer waits go back to the
 	// engine. A call under connector.WithPatience waits for half of its time.
 	longestWait = time.Second
+	// smallPlan is the largest plan, in calls a minute, of which some are kept for
+	// work that has begun: that costs the ledger a transaction for nearly each call.
+	smallPlan = 1200
 	// observeEvery is how often a plan that is not near its end is written down.
 	observeEvery = time.Second
 )
@@ -52,6 +55,9 @@ type Quota struct {
 	// underWay counts calls that were let go and whose answer was not seen; lastTake is the latest of them.
 	underWay int
 	lastTake time.Time
+	turns    turns
+	// limit is the plan as the vendor last told it; 0: never.
+	limit int
 }
 
 type block struct {
@@ -63,7 +69,7 @@ var _ connector.Quota = (*Quota)(nil)
 
 // NewQuota makes the Quota of a side; now is the local clock.
 func NewQuota(store QuotaStore, key ledger.Key, side record.Side, spec ledger.QuotaSpec, now func() time.Time) *Quota {
-	return &Quota{store: store, key: key, side: side, spec: spec, now: now, blocks: map[connector.Lane]block{}}
+	return &Quota{store: store, key: key, side: side, spec: spec, now: now, blocks: map[connector.Lane]block{}, turns: newTurns()}
 }
 
 // Take waits for one call, at most a second, or half of the call's time where
@@ -75,7 +81,7 @@ func (q *Quota) Take(ctx context.Context, lane connector.Lane) error {
 		longest = max(longest, time.Until(deadline)/2)
 	}
 	for {
-		wait, err := q.try(ctx, lane)
+		wait, err := q.try(ctx, lane, connector.WorkOf(ctx))
 		if err != nil || wait <= 0 {
 			return err
 		}
@@ -100,34 +106,68 @@ func throttled(wait time.Duration) error {
 }
 
 // try takes a call, or tells how long to wait before the next try.
-func (q *Quota) try(ctx context.Context, lane connector.Lane) (time.Duration, error) {
+func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Work) (time.Duration, error) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	now := q.now()
 	if pause := q.paused.Sub(now); pause > 0 {
 		return pause, nil
 	}
-	if have := q.blocks[lane]; have.left > 0 && now.Before(have.until) {
-		have.left--
-		q.blocks[lane] = have
-		q.letGo(now)
-		return 0, nil
+	begun := q.turns.begun(work)
+	if !begun && !q.turns.mayBegin(now, q.spec.PerMinute) {
+		return turnPause, nil
 	}
-	granted, retryAt, err := q.store.TakeQuota(ctx, q.key, q.side, string(lane), q.want(), q.spec)
-	if err != nil {
-		return 0, err
+	have := q.blocks[lane]
+	if !now.Before(have.until) {
+		have = block{}
 	}
-	if granted > 0 {
-		q.blocks[lane] = block{left: granted - 1, until: now.Add(blockFor)}
-		q.letGo(now)
-		return 0, nil
+	needs := 1
+	if !begun && q.small() {
+		// Who begins leaves a call to each work that has to go on.
+		needs += q.turns.expected(now)
 	}
-	// The time to ask again is the store's; so must be what it is measured by.
-	storeNow, err := q.store.Now(ctx)
-	if err != nil {
-		return 0, err
+	if have.left < needs {
+		asked := max(q.want(), needs-have.left)
+		granted, retryAt, err := q.store.TakeQuota(ctx, q.key, q.side, string(lane), asked, q.spec)
+		if err != nil {
+			return 0, err
+		}
+		q.turns.granted(now, granted, asked)
+		if have.left+granted == 0 {
+			// The time to ask again is the store's; so must be what it is measured by.
+			storeNow, err := q.store.Now(ctx)
+			return max(retryAt.Sub(storeNow), 10*time.Millisecond), err
+		}
+		if granted > 0 {
+			have = block{left: have.left + granted, until: now.Add(blockFor)}
+			q.blocks[lane] = have
+		}
+		if have.left < needs && !q.turns.mayBegin(now, q.spec.PerMinute) {
+			return turnPause, nil
+		}
 	}
-	return max(retryAt.Sub(storeNow), 10*time.Millisecond), nil
+	q.blocks[lane] = block{left: have.left - 1, until: have.until}
+	q.letGo(now)
+	if q.turns.called(work, now) {
+		work.AtEnd(func() { q.ended(work) })
+	}
+	return 0, nil
+}
+
+// small reports whether the plan is so small that a block of it is a good part of it.
+func (q *Quota) small() bool {
+	plan := q.spec.PerMinute
+	if plan == 0 {
+		plan = q.limit
+	}
+	return plan > 0 && plan <= smallPlan
+}
+
+// ended lets those have their turn that wait for a work to go on.
+func (q *Quota) ended(work *connector.Work) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	q.turns.ended(work)
 }
 
 // letGo counts a call under way. Those that never got an answer are forgotten
@@ -222,6 +262,7 @@ func (q *Quota) worthWriting(seen connector.QuotaSeen) (bool, int) {
 	if !seen.Known {
 		return false, held
 	}
+	q.limit = seen.Limit
 	if seen.Remaining < held {
 		q.blocks = map[connector.Lane]block{} // others use the plan too: what is in hand would be refused
 	}

@@ -278,6 +278,8 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 	}()
 	ctx, end := e.traced(ctx, in, row)
 	defer func() { end(p.outcome) }()
+	ctx, endWork := connector.WithWork(ctx)
+	defer endWork()
 	err := p.reconcile(connector.WithLane(ctx, laneName(row.Lane)))
 	switch {
 	case err == nil:
