@@ -182,6 +182,9 @@ func source(plan Plan, side record.Side) webhook.Source {
 	for n := range plan.Integration.Streams {
 		stream := &plan.Integration.Streams[n]
 		object := stream.End(side).Object
+		if object == "" {
+			continue
+		}
 		found.Streams[object] = append(found.Streams[object], stream.Name)
 	}
 	return found
@@ -218,6 +221,9 @@ func endsOf(file *integration.Integration, side record.Side, driver connector.Dr
 	for n := range file.Streams {
 		stream := &file.Streams[n]
 		end := stream.End(side)
+		if end.Object == "" {
+			continue
+		}
 		at := "streams." + stream.Name + "." + string(side)
 		object, found := known[end.Object]
 		if !found {
@@ -253,7 +259,7 @@ func objectsOf(file *integration.Integration, side record.Side) []string {
 	var objects []string
 	have := map[string]bool{}
 	add := func(object string) {
-		if !have[object] {
+		if object != "" && !have[object] {
 			have[object] = true
 			objects = append(objects, object)
 		}

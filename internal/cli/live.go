@@ -35,6 +35,9 @@ func (c checking) live(ctx context.Context, plan Plan, found *Found) error {
 		filter(ctx, plan, side, open, found)
 		for n, stream := range plan.Streams {
 			object := plan.Integration.Streams[n].End(side).Object
+			if object == "" {
+				continue
+			}
 			sample, ok := report.Sample[object]
 			if !ok {
 				if report.Objects[object] == "" {

@@ -20,6 +20,9 @@ func shapes(ctx context.Context, plan Plan, side record.Side, open connector.Con
 	}
 	for n := range plan.Integration.Streams {
 		stream := &plan.Integration.Streams[n]
+		if stream.End(side).Object == "" {
+			continue
+		}
 		described, err := server.Describe(ctx, stream.End(side).Object)
 		if err != nil {
 			found.add(Test{Side: side, About: "shape", Name: stream.Name, Text: words(err)})

@@ -32,7 +32,7 @@ func (i *Installed) objects(side record.Side) []string {
 	var names []string
 	known := map[string]bool{}
 	for _, stream := range i.Streams {
-		if name := stream.object(side); !known[name] {
+		if name := stream.object(side); name != "" && !known[name] {
 			known[name] = true
 			names = append(names, name)
 		}

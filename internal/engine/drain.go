@@ -280,7 +280,7 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 	defer func() { end(p.outcome) }()
 	ctx, endWork := connector.WithWork(ctx)
 	defer endWork()
-	err := p.reconcile(connector.WithLane(ctx, laneName(row.Lane)))
+	err := p.act(connector.WithLane(ctx, laneName(row.Lane)))
 	switch {
 	case err == nil:
 		e.observe(in.Key, row.Stream, p.outcome, e.options.Now().Sub(row.FirstAt))
@@ -290,6 +290,14 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 		p.putBack(ctx, err, log)
 	}
 	return p
+}
+
+// act does what the mode of the stream asks for.
+func (p *pass) act(ctx context.Context) error {
+	if p.stream.oneSided() {
+		return p.lookAlone(ctx)
+	}
+	return p.reconcile(ctx)
 }
 
 func laneName(lane ledger.Lane) connector.Lane {

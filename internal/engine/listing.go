@@ -142,14 +142,14 @@ func (l *lister) over(ctx context.Context) bool {
 }
 
 func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
-	for _, side := range record.Sides() {
+	for _, side := range stream.sides() {
 		finished, err := l.side(ctx, stream, side)
 		if err != nil || !finished {
 			return false, err
 		}
 	}
 	if l.full() {
-		for _, side := range record.Sides() {
+		for _, side := range stream.sides() {
 			finished, err := l.unseen(ctx, stream, side)
 			if err != nil || !finished {
 				return false, err

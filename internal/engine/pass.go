@@ -138,7 +138,11 @@ func (p *pass) call(ctx context.Context, side record.Side, do func(ctx context.C
 func (p *pass) probe(ctx context.Context, side record.Side) error {
 	probeCtx, cancel := context.WithTimeout(ctx, p.leaseLeft())
 	defer cancel()
-	_, err := p.in.Connector(side).List(probeCtx, connector.ListRequest{Object: p.stream.object(side), Limit: 1})
+	object := p.stream.object(side)
+	if object == "" {
+		return nil
+	}
+	_, err := p.in.Connector(side).List(probeCtx, connector.ListRequest{Object: object, Limit: 1})
 	return err
 }
 

@@ -33,7 +33,7 @@ func (e *Engine) Poll(ctx context.Context, key ledger.Key, name string) (PollRes
 	if !ok || state != ledger.Active {
 		return result, nil
 	}
-	for _, side := range record.Sides() {
+	for _, side := range stream.sides() {
 		found, err := e.pollSide(ctx, in, stream, side)
 		result.Read += found.Read
 		result.Enqueued += found.Enqueued
@@ -130,7 +130,7 @@ func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, 
 		if err != nil {
 			return result, err
 		}
-		changes, err := e.stillLinked(ctx, in, stream, side, ids)
+		changes, err := e.stillKnown(ctx, in, stream, side, ids)
 		if err != nil {
 			return result, err
 		}
@@ -148,6 +148,24 @@ func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, 
 		page = next
 	}
 	return result, nil
+}
+
+// stillKnown keeps the ids whose delete is news.
+func (e *Engine) stillKnown(ctx context.Context, in *Installed, stream Stream, side record.Side, ids []string) ([]ledger.Change, error) {
+	if !stream.oneSided() {
+		return e.stillLinked(ctx, in, stream, side, ids)
+	}
+	seen, err := e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
+	if err != nil {
+		return nil, err
+	}
+	var changes []ledger.Change
+	for _, id := range ids {
+		if row, ok := seen[id]; ok {
+			changes = append(changes, ledger.Change{Stream: stream.Spec.Name, Lane: ledger.LanePoll, Ref: row.Ref})
+		}
+	}
+	return changes, nil
 }
 
 // stillLinked keeps the ids that have an active link: the others are settled.

@@ -29,6 +29,10 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 	if err != nil {
 		return sifted{}, err
 	}
+	before, err := e.seenAlone(ctx, in, stream, side, ids)
+	if err != nil {
+		return sifted{}, err
+	}
 	refs := newResolver(ctx, e.options.Store, in.Key)
 	if err := refs.prepare(stream, side, records, states); err != nil {
 		return sifted{}, err
@@ -45,11 +49,15 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 			state := states[found.Ref.ID]
 			stream.forgetAmended(&state)
 			needsLook = stream.needsLook(side, v, state, refs.lookup)
+			if stream.oneSided() {
+				old, known := before[found.Ref.ID]
+				needsLook = news(v, old, known) || openLetter(state) && !parkedAs(state, v)
+			}
 		}
 		if needsLook {
 			result.records++
 			change := ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID}
-			if state := states[found.Ref.ID]; state.Link == nil && !stream.matchOnly() {
+			if state := states[found.Ref.ID]; state.Link == nil && !stream.matchOnly() && !stream.oneSided() {
 				shown := found
 				change.Shown = &shown
 			}

@@ -98,6 +98,9 @@ func (s Stream) seenRow(v view) ledger.Seen {
 // object is the collection of a side.
 func (s Stream) object(side record.Side) string { return s.Spec.End(side).Object }
 
+// sides are the sides that the stream looks at.
+func (s Stream) sides() []record.Side { return s.Spec.Sides() }
+
 // writes reports whether the stream's direction allows writing a side.
 func (s Stream) writes(side record.Side) bool {
 	switch s.Spec.Direction {

@@ -23,6 +23,15 @@ func (s *Stream) spec() mapping.StreamSpec {
 	spec := mapping.StreamSpec{Name: s.Name, LeftWhere: s.Left.Where, RightWhere: s.Right.Where, Match: s.Match}
 	for i := range s.Fields {
 		field := s.Fields[i].spec()
+		switch {
+		case s.Left.Object == "":
+			field.Left = field.Right
+		case s.Right.Object == "":
+			field.Right = field.Left
+		}
+		if s.OneSided() {
+			field.ToLeft, field.ToRight = false, false
+		}
 		if s.Mode == ModeMatchOnly {
 			field.ToLeft, field.ToRight = false, false
 		}

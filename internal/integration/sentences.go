@@ -25,6 +25,9 @@ type Sentence struct {
 func Sentences(i *Integration) []Sentence {
 	var all []Sentence
 	for n := range i.Streams {
+		if i.Streams[n].OneSided() {
+			continue
+		}
 		t := &teller{integration: i, stream: &i.Streams[n]}
 		t.scope()
 		if t.stream.Mode == ModeMatchOnly {

@@ -177,8 +177,24 @@ type Stream struct {
 
 // Writes reports whether records of a side are created, changed or deleted.
 func (s *Stream) Writes(side record.Side) bool {
-	return s.Mode != ModeMatchOnly && goes(s.Direction, side.Other())
+	return s.Mode != ModeMatchOnly && !s.OneSided() && goes(s.Direction, side.Other())
 }
+
+// Sides are the sides that the stream looks at: both, or the only one that has an
+// object in a one-sided stream.
+func (s *Stream) Sides() []record.Side {
+	switch {
+	case s.Right.Object == "":
+		return []record.Side{record.Left}
+	case s.Left.Object == "":
+		return []record.Side{record.Right}
+	}
+	return []record.Side{record.Left, record.Right}
+}
+
+// OneSided reports whether the stream looks at records of one side and links them
+// with nothing: no file says so, a rule and the like are made into it.
+func (s *Stream) OneSided() bool { return s.Left.Object == "" || s.Right.Object == "" }
 
 // End is one side of a stream.
 type End struct {
@@ -246,77 +262,6 @@ type Target struct {
 // string, a json.Number or a bool.
 type Pair struct {
 	Left, Right any
-}
-
-// The conflict policies.
-const (
-	PolicyLeft   = "left"
-	PolicyRight  = "right"
-	PolicyNewest = "newest"
-	PolicyManual = "manual"
-)
-
-// Conflicts says what happens to a field that both sides changed.
-type Conflicts struct {
-	// Policy is PolicyLeft, PolicyRight, PolicyNewest or PolicyManual (default).
-	Policy string
-	// Tie is the side that wins under PolicyNewest at the same time. Default left.
-	Tie record.Side
-	// Deadline is how long a manual conflict waits for a person. Default 72h.
-	Deadline time.Duration
-	// Fallback is PolicyLeft (default), PolicyRight or PolicyNewest: who wins at the deadline.
-	Fallback string
-	// Fields are exceptions, by field name.
-	Fields map[string]string
-}
-
-// PolicyOf returns the policy of a field.
-func (c Conflicts) PolicyOf(field string) string {
-	if policy, ok := c.Fields[field]; ok {
-		return policy
-	}
-	return c.Policy
-}
-
-// The delete policies.
-const (
-	DeletePropagate = "propagate"
-	DeleteIgnore    = "ignore"
-	EditedKeep      = "keep"
-	EditedDelete    = "delete"
-	EditedRecreate  = "recreate"
-)
-
-// Deletes says what a verified delete does on the other side.
-type Deletes struct {
-	// Policy is DeletePropagate, or DeleteIgnore (default): the pair is unlinked for good.
-	Policy string
-	// Edited is for a survivor that was edited: EditedKeep (default: keep and flag),
-	// EditedDelete or EditedRecreate.
-	Edited string
-	// VerifyAfter is the pause between the two checks of a delete. Default 10s.
-	VerifyAfter time.Duration
-	// Guard holds mass deletes.
-	Guard Guard
-}
-
-// Guard holds operations beyond a number per window until an operator approves.
-type Guard struct {
-	// Off is `guard: off`: nothing is held.
-	Off bool
-	// Max is how many pass per window; 0 holds every one. Default 10.
-	Max int
-	// Per is the window. Default 1h.
-	Per time.Duration
-}
-
-// Guards holds edits of one side that take values from many records of the
-// other. Each written side and each field is counted by itself.
-type Guards struct {
-	// Clears are values that become blank. Default {500, 1h}.
-	Clears Guard
-	// Rewrites are values that are replaced by others. Default off.
-	Rewrites Guard
 }
 
 // Poll is how changes are asked for.

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// A one-sided stream looks at the records of one side and links them with nothing.
+// It shares all that brings a look about with the others: webhooks, polls, runs, the
+// inbox, leases, quota, retries and dead letters. What a look does is told by the
+// stream's mode.
+
+// oneSided reports whether the stream has no other side.
+func (s Stream) oneSided() bool { return s.Spec.OneSided() }
+
+// lookAlone brings the record of a one-sided stream up to date in the ledger.
+func (p *pass) lookAlone(ctx context.Context) error {
+	found, ok, err := p.alone(ctx)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return p.finish(ctx, p.forgotten())
+	}
+	if found.record.Ref.ID != p.work.Ref.ID {
+		return p.finish(ctx, p.mergedInto(found.record.Ref))
+	}
+	return p.finish(ctx, ledger.Commit{})
+}
+
+// alone loads what is known of the record of a one-sided stream, and reads it from
+// its server. ok is false where the vendor says that there is no such record.
+func (p *pass) alone(ctx context.Context) (found view, ok bool, err error) {
+	if p.state, err = p.store().Load(ctx, p.key(), p.work.Stream, p.work.Ref); err != nil {
+		return view{}, false, err
+	}
+	if err := p.step("loaded"); err != nil {
+		return view{}, false, err
+	}
+	return p.get(ctx, p.work.Ref)
+}
+
+// forgotten is the commit for a record that is gone.
+func (p *pass) forgotten() ledger.Commit {
+	return ledger.Commit{DropSeen: []record.Ref{p.work.Ref}, DropStream: p.work.Stream}
+}
+
+// mergedInto is the commit for a record that the vendor merged into another: that
+// one is looked at.
+func (p *pass) mergedInto(survivor record.Ref) ledger.Commit {
+	change := p.sameChange()
+	change.Ref = survivor
+	commit := p.forgotten()
+	commit.Enqueue = []ledger.Change{change}
+	return commit
+}
+
+// news reports whether a listed row of a one-sided stream asks for a look: it is or
+// was in scope, and differs from what was last seen of it.
+func news(v view, before ledger.Seen, known bool) bool {
+	if !known {
+		return v.inScope
+	}
+	return (v.inScope || before.InScope) && (before.Print != v.print || before.InScope != v.inScope)
+}
+
+// seenAlone are the rows of a one-sided stream as they were last seen; nil for others.
+func (e *Engine) seenAlone(ctx context.Context, in *Installed, stream Stream, side record.Side, ids []string) (map[string]ledger.Seen, error) {
+	if !stream.oneSided() {
+		return nil, nil
+	}
+	return e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
+}
