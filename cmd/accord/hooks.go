@@ -105,7 +105,7 @@ func runSandbox(ctx context.Context, given cli.SandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := sandbox.Run(ctx, sandbox.Options{SalesOSAddr: given.SalesOS, AcmeAddr: given.Acme, Log: log}); err != nil {
+	if err := sandbox.Run(ctx, sandbox.Options{SalesOSAddr: given.SalesOS, AcmeAddr: given.Acme, HubSpotAddr: given.HubSpot, Log: log}); err != nil {
 		return fault.Wrap(fault.Usage, err, "%s", err)
 	}
 	return nil

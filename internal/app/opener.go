@@ -143,7 +143,7 @@ func (o *Opener) connect(key ledger.Key, plan Plan, side record.Side, spec ledge
 	client := transport.New(transport.Options{
 		Connection: key.Connection, Tenant: key.Tenant, Side: side, Concurrency: system.Limits.Concurrency,
 		Quota: NewQuota(o.options.Store, key, side, spec, o.options.Now), Log: o.options.Log, Registerer: o.options.Registerer,
-		Now: o.options.Now, AllowPrivate: o.options.AllowPrivate, Plan: transport.PlanOf(plan.Driver(side)),
+		Now: o.options.Now, AllowPrivate: o.options.AllowPrivate, Plan: transport.PlanOf(plan.Driver(side)), Pace: transport.PaceOf(plan.Driver(side)),
 	})
 	opened, err := plan.Driver(side).Open(connector.Config{
 		Side: side, Tenant: key.Tenant, Connection: key.Connection, BaseURL: system.BaseURL, Auth: authOf(system.Auth),

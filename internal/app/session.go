@@ -54,7 +54,7 @@ func Migrate(ctx context.Context, process Process) error {
 func OpenAlone(plan Plan, side record.Side, allowPrivate []netip.Prefix, now func() time.Time) (connector.Connector, error) {
 	system := plan.Integration.System(side)
 	client := transport.New(transport.Options{Side: side, Concurrency: system.Limits.Concurrency, Now: now, AllowPrivate: allowPrivate,
-		Plan: transport.PlanOf(plan.Driver(side))})
+		Plan: transport.PlanOf(plan.Driver(side)), Pace: transport.PaceOf(plan.Driver(side))})
 	connected, err := plan.Driver(side).Open(connector.Config{
 		Side: side, BaseURL: system.BaseURL, Auth: authOf(system.Auth), Objects: objectsOf(plan.Integration, side), Allowed: allowedOf(plan.Integration, side),
 		Capabilities: effective(system.Capabilities, plan.Driver(side), ""), Client: client, Tokens: transport.NewMemoryTokens(), Now: now,

@@ -21,7 +21,7 @@ type Hooks struct {
 	Worker, API func(ctx context.Context) error
 	// Temporal runs the embedded Temporal alone.
 	Temporal func(ctx context.Context, options TemporalOptions) error
-	// Sandbox runs the two sandboxes.
+	// Sandbox runs the sandboxes.
 	Sandbox func(ctx context.Context, options SandboxOptions) error
 	// Migrate brings the schema of the ledger up to date.
 	Migrate func(ctx context.Context) error
@@ -49,7 +49,7 @@ type DevOptions struct {
 type TemporalOptions struct{ Data, Listen, UI string }
 
 // SandboxOptions are the flags of sandbox.
-type SandboxOptions struct{ SalesOS, Acme string }
+type SandboxOptions struct{ SalesOS, Acme, HubSpot string }
 
 // AddAccord adds the commands that only the shipped binary has. More may be
 // added to root with AddCommand (demo is).
@@ -116,9 +116,9 @@ func temporalCommand(hooks Hooks) *cobra.Command {
 func sandboxCommand(hooks Hooks) *cobra.Command {
 	var given SandboxOptions
 	command := &cobra.Command{
-		Use: "sandbox", Short: "Run a SalesOS and an Acme server to try integrations against", Args: exactArgs(),
+		Use: "sandbox", Short: "Run a SalesOS, an Acme and a HubSpot server to try integrations against", Args: exactArgs(),
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := checkAddresses(map[string]string{"--salesos": given.SalesOS, "--acme": given.Acme}); err != nil {
+			if err := checkAddresses(map[string]string{"--salesos": given.SalesOS, "--acme": given.Acme, "--hubspot": given.HubSpot}); err != nil {
 				return err
 			}
 			return hooks.Sandbox(command.Context(), given)
@@ -126,6 +126,7 @@ func sandboxCommand(hooks Hooks) *cobra.Command {
 	}
 	command.Flags().StringVar(&given.SalesOS, "salesos", "127.0.0.1:8091", "where SalesOS listens")
 	command.Flags().StringVar(&given.Acme, "acme", "127.0.0.1:8092", "where Acme listens")
+	command.Flags().StringVar(&given.HubSpot, "hubspot", "127.0.0.1:8093", "where HubSpot listens")
 	return command
 }
 

@@ -100,6 +100,17 @@ type Limits struct {
 	Limit     string `yaml:"limit"`
 	Remaining string `yaml:"remaining"`
 	Reset     string `yaml:"reset"`
+	// Pace is what the system documents and no header tells the end of. A call counts for
+	// the first whose ending its path has, else for those without.
+	Pace []Pace `yaml:"pace"`
+}
+
+// Pace is so many calls in any stretch of time.
+type Pace struct {
+	Calls int           `yaml:"calls,need"`
+	Per   time.Duration `yaml:"per,need"`
+	// Ending is the end of the paths that it holds for; empty: all others.
+	Ending string `yaml:"ending"`
 }
 
 // Capabilities are what the system's servers can do. An integration may say otherwise.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // validate checks what the types alone cannot say. It runs on a manifest whose
@@ -29,6 +30,11 @@ func (d *decoder) validate(m *Manifest) {
 	for key, name := range map[string]string{"limit": m.Limits.Limit, "remaining": m.Limits.Remaining, "reset": m.Limits.Reset} {
 		if name != "" && !isHeader(name) {
 			d.wrong(at("limits."+key), "%q is not the name of a header", name)
+		}
+	}
+	for _, pace := range m.Limits.Pace {
+		if pace.Calls < 1 || pace.Per < time.Millisecond {
+			d.wrong(at("limits.pace"), "needs calls and per: {calls: 110, per: 10s}")
 		}
 	}
 	d.choice(at("capabilities.custom_fields"), m.Capabilities.CustomFields, "merge", "replace")

@@ -21,7 +21,7 @@ func TestTheGuideWorksAsWritten(t *testing.T) {
 	require.Greater(t, len(lines), 80, "the guide shows every fault and switch")
 	p := start(t, sandbox.Options{})
 	leads, contacts := p.salesos.seed("leads", 2), p.acme.seed("contacts", 3)
-	values := map[string]string{"S": p.salesos.url, "A": p.acme.url, "TOKEN": p.salesos.token, "LEAD": leads[0], "CONTACT": contacts[0], "OTHER": contacts[1], "THIRD": contacts[2]}
+	values := map[string]string{"S": p.salesos.url, "A": p.acme.url, "H": p.hubspot.url, "TOKEN": p.salesos.token, "LEAD": leads[0], "CONTACT": contacts[0], "OTHER": contacts[1], "THIRD": contacts[2]}
 	for _, line := range lines {
 		command := regexp.MustCompile(`\$\(.*?\)\?`).ReplaceAllString(line[1], leads[1]+"?")
 		// What one line arms must not meet the next; and a clock set back lets no token end.

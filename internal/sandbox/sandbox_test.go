@@ -50,6 +50,7 @@ type pair struct {
 	clock   *clock
 	salesos *side
 	acme    *side
+	hubspot *side
 }
 
 func start(t *testing.T, o sandbox.Options) *pair {
@@ -63,6 +64,7 @@ func start(t *testing.T, o sandbox.Options) *pair {
 	t.Cleanup(r.Close)
 	p.salesos = &side{t: t, url: r.SalesOSURL, admin: sandboxclient.New(r.SalesOSURL)}
 	p.acme = &side{t: t, url: r.AcmeURL, admin: sandboxclient.New(r.AcmeURL)}
+	p.hubspot = &side{t: t, url: r.HubSpotURL, token: sandbox.DefaultPrivateToken, admin: sandboxclient.New(r.HubSpotURL)}
 	p.salesos.login("accord", "accord-secret")
 	p.acme.login("accord", "accord-secret")
 	return p

@@ -72,7 +72,19 @@ func (d Driver) Objects() []connector.Object {
 }
 
 // PlanHeaders names the system's own headers about its plan.
-func (d Driver) PlanHeaders() transport.PlanHeaders { return transport.PlanHeaders(d.manifest.Limits) }
+func (d Driver) PlanHeaders() transport.PlanHeaders {
+	said := d.manifest.Limits
+	return transport.PlanHeaders{Limit: said.Limit, Remaining: said.Remaining, Reset: said.Reset}
+}
+
+// Pace is what the manifest says of limits that no header tells about.
+func (d Driver) Pace() []transport.Pace {
+	var rules []transport.Pace
+	for _, one := range d.manifest.Limits.Pace {
+		rules = append(rules, transport.Pace{Calls: one.Calls, Per: one.Per, Ending: one.Ending})
+	}
+	return rules
+}
 
 // Open makes a connector. token_url defaults to /oauth/token on base_url's host.
 func (d Driver) Open(cfg connector.Config) (connector.Connector, error) {

@@ -3,99 +3,57 @@ package rest_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"strconv"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/accord-sync/accord/connectors"
 	"github.com/accord-sync/accord/internal/connector"
-	"github.com/accord-sync/accord/internal/connector/connectortest"
-	"github.com/accord-sync/accord/internal/connector/rest"
-	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
-	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox/hubspot"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
-
-// consented opens with a refresh token, which the suite knows nothing of.
-type consented struct{ rest.Driver }
-
-// Open implements connector.Driver.
-func (d consented) Open(cfg connector.Config) (connector.Connector, error) {
-	if cfg.Auth.Kind == "" {
-		cfg.Auth.Kind, cfg.Auth.RefreshToken = transport.KindAuthorizationCode, "consent"
-	}
-	return d.Driver.Open(cfg)
-}
-
-// TestHubSpotAsManifest runs the suite of the connectors in Go on a server that
-// behaves as HubSpot's documentation says.
-func TestHubSpotAsManifest(t *testing.T) {
-	driver := shipped(t, "hubspot")
-	connectortest.Run(t, connectortest.Harness{
-		Driver: consented{driver}, Capabilities: driver.Defaults(),
-		Object: "contacts", Key: "properties.email", Text: "properties.firstname", Other: "properties.jobtitle",
-		Inner: "properties.company", InnerOther: "properties.phone", Marker: "properties.accord_ref",
-		TokenPath: "/oauth/v1/token", ListPath: "/objects/contacts",
-		GoneBody:    `{"status":"error","message":"resource not found","correlationId":"a","category":"OBJECT_NOT_FOUND"}`,
-		RefusedBody: `{"status":"error","message":"no","correlationId":"a","category":"VALIDATION_ERROR","errors":[{"context":{"propertyName":["email"]}}]}`,
-		Route: func(r *http.Request) (string, string) {
-			if strings.HasSuffix(r.URL.Path, "/search") {
-				return http.MethodGet, r.URL.Path // a search is a read
-			}
-			return r.Method, r.URL.Path
-		},
-		Start: func(_ *testing.T, now func() time.Time) connectortest.Server { return newHubspot(now) },
-	})
-}
 
 // TestHubSpotShowsTenThousand: a listing of changes goes on where a search shows no more.
 func TestHubSpotShowsTenThousand(t *testing.T) {
-	text, err := connectors.Read("hubspot")
-	require.NoError(t, err)
-	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	server := newHubspot(func() time.Time { return at })
-	server.window = 300
+	clock := &moved{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	hub, _ := newHubSpot(t, clock.now, "contacts")
 	ids := []string{}
-	for range 80 {
-		ids = append(ids, server.Seed(t, 12)...) // twelve at one moment
-		at = at.Add(time.Millisecond)
+	for range 21 {
+		ids = append(ids, hub.Seed(t, 550)...) // at one moment, more than a page
+		clock.add(time.Millisecond)
 	}
-	listener := httptest.NewServer(server)
-	t.Cleanup(listener.Close)
-	driver := rest.New(mustRead(t, strings.ReplaceAll(string(text), "window: 10000", "window: 300")))
-	conn, err := consented{driver}.Open(connector.Config{Side: record.Right, BaseURL: listener.URL, Objects: []string{"contacts"}, Capabilities: driver.Defaults(),
-		Auth:   connector.Auth{TokenURL: listener.URL + "/oauth/v1/token", ClientID: connectortest.ClientID, ClientSecret: connectortest.ClientSecret},
-		Client: transport.New(transport.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})})
-	require.NoError(t, err)
-	moved := 0
-	found := listed(t, conn, connector.ListRequest{Object: "contacts", Since: at.Add(-time.Hour)}, func(page int) {
-		at = at.Add(time.Millisecond)
-		if page%3 == 1 { // people go on working: rows that were read go to the end
-			server.Edit(t, ids[page*20], map[string]any{"properties.firstname": "Edited"})
-			moved++
+	conn := openHub(t, hub.url, "{calls: 5, per: 1s, ending: /search}", "{calls: 1000, per: 1s, ending: /search}")
+	edited := 0
+	found := listed(t, conn, connector.ListRequest{Object: "contacts", Since: clock.now().Add(-time.Hour)}, func(page int) {
+		clock.add(time.Millisecond)
+		if page%9 == 1 { // people go on working: rows that were read go to the end
+			hub.Edit(t, ids[page*70], map[string]any{"properties.firstname": "Edited"})
+			edited++
 		}
 	})
-	require.Positive(t, moved)
-	require.Len(t, found, len(ids))
-	require.Less(t, server.searches, 40)
-
-	server = newHubspot(func() time.Time { return at })
-	server.window = 300
-	server.Seed(t, 400)
-	crowded := httptest.NewServer(server)
-	t.Cleanup(crowded.Close)
-	conn, err = consented{driver}.Open(connector.Config{Side: record.Right, BaseURL: crowded.URL, Objects: []string{"contacts"}, Capabilities: driver.Defaults(),
-		Auth:   connector.Auth{TokenURL: crowded.URL + "/oauth/v1/token", ClientID: connectortest.ClientID, ClientSecret: connectortest.ClientSecret},
-		Client: transport.New(transport.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})})
+	require.Positive(t, edited)
+	require.Len(t, found, len(ids), "11,550 contacts")
+	refused, err := hub.admin.Calls(t.Context(), 0)
 	require.NoError(t, err)
-	request := connector.ListRequest{Object: "contacts", Since: at.Add(-time.Hour)}
-	for range 10 {
+	for _, call := range refused {
+		require.Equal(t, http.StatusOK, call.Status, call.Path)
+	}
+	require.Less(t, len(refused), 160)
+}
+
+// TestHubSpotOneMoment: where more changed at one moment than a search shows, nothing is left out silently.
+func TestHubSpotOneMoment(t *testing.T) {
+	hub, _ := newHubSpot(t, func() time.Time { return noon() }, "contacts")
+	hub.Seed(t, 10_100)
+	conn := openHub(t, hub.url, "{calls: 5, per: 1s, ending: /search}", "{calls: 1000, per: 1s, ending: /search}")
+	request := connector.ListRequest{Object: "contacts", Since: noon().Add(-time.Hour)}
+	var err error
+	for range 250 {
 		var page connector.Page
 		if page, err = conn.List(t.Context(), request); err != nil {
 			break
@@ -104,6 +62,89 @@ func TestHubSpotShowsTenThousand(t *testing.T) {
 		request.Cursor = page.Next
 	}
 	require.ErrorContains(t, err, "does not move")
+}
+
+// moved is a clock that goes when it is told.
+type moved struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (m *moved) now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.at
+}
+
+func (m *moved) add(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = m.at.Add(d)
+}
+
+// TestHubSpotLimits: against a server with HubSpot's limits no call of many at once is refused.
+func TestHubSpotLimits(t *testing.T) {
+	hub, _ := newHubSpot(t, time.Now, "contacts")
+	ids := hub.Seed(t, 1)
+	require.NoError(t, hub.admin.SetLimits(t.Context(), hubspot.Limits()))
+	conn := openHub(t, hub.url)
+	var group sync.WaitGroup
+	for n := range 8 {
+		group.Go(func() {
+			for range 14 {
+				_, err := conn.Get(t.Context(), "contacts", ids[0])
+				if err != nil { // the plan of ten seconds is used up: not sent
+					require.Equal(t, fault.Throttled, fault.CodeOf(err))
+					require.Zero(t, fault.As(err).Status)
+				}
+			}
+		})
+		group.Go(func() {
+			_, err := conn.Search(connector.WithPatience(t.Context()), connector.SearchRequest{Object: "contacts", Path: "properties.email", Value: fmt.Sprintf("a%d@example.com", n)})
+			if err != nil {
+				require.Equal(t, fault.Throttled, fault.CodeOf(err))
+				require.Zero(t, fault.As(err).Status)
+			}
+		})
+	}
+	group.Wait()
+	calls, err := hub.admin.Calls(t.Context(), 0)
+	require.NoError(t, err)
+	require.Greater(t, len(calls), 100)
+	for _, call := range calls {
+		require.Equal(t, http.StatusOK, call.Status, call.Path)
+	}
+}
+
+// TestHubSpotRefusals: what its 409 and its 429 say.
+func TestHubSpotRefusals(t *testing.T) {
+	hub, _ := newHubSpot(t, time.Now, "contacts")
+	conn := openHub(t, hub.url)
+	made, err := conn.Create(t.Context(), "contacts", map[string]any{"properties.email": "ana@example.com"}, connector.WriteOptions{})
+	require.NoError(t, err)
+	_, err = conn.Create(t.Context(), "contacts", map[string]any{"properties.email": "ANA@example.com"}, connector.WriteOptions{})
+	require.Equal(t, fault.Duplicate, fault.CodeOf(err))
+	require.Equal(t, made.Ref.ID, fault.As(err).ExistingID)
+	_, err = conn.Create(t.Context(), "contacts", map[string]any{"properties.email": "rubbish"}, connector.WriteOptions{})
+	require.Equal(t, fault.Invalid, fault.CodeOf(err))
+	require.Equal(t, "properties.email", fault.As(err).Field)
+	require.NoError(t, hub.admin.SetLimits(t.Context(), wire.Limits{Requests: 1, WindowMS: 10_000, SearchPerSecond: 1}))
+	_, err = conn.Get(t.Context(), "contacts", made.Ref.ID)
+	require.NoError(t, err)
+	_, err = conn.Get(t.Context(), "contacts", made.Ref.ID)
+	require.Equal(t, fault.Throttled, fault.CodeOf(err))
+	require.Equal(t, "RATE_LIMIT", fault.As(err).VendorCode)
+	require.NoError(t, hub.admin.SetLimits(t.Context(), wire.Limits{}))
+
+	lost := hub.Seed(t, 1)[0]
+	_, err = hub.admin.MergeRecords(t.Context(), "contacts", made.Ref.ID, lost)
+	require.NoError(t, err)
+	survivor, err := conn.Get(t.Context(), "contacts", lost)
+	require.NoError(t, err)
+	require.Equal(t, made.Ref.ID, survivor.Ref.ID)
+	hub.Remove(t, made.Ref.ID)
+	_, err = conn.Get(t.Context(), "contacts", made.Ref.ID)
+	require.Equal(t, fault.Gone, fault.CodeOf(err), "archived")
 }
 
 // TestHubSpotSignature: version 3 signs method, address, body and time.

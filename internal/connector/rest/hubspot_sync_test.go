@@ -3,7 +3,6 @@ package rest_test
 import (
 	"bytes"
 	"context"
-	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -20,128 +19,153 @@ import (
 	"github.com/accord-sync/accord/internal/ledger/sqlstore"
 	"github.com/accord-sync/accord/internal/sandbox"
 	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
-// TestSalesOSHubSpot runs the shipped integration through the engine.
-func TestSalesOSHubSpot(t *testing.T) {
-	hub := newHubspot(time.Now)
-	hub.tokens["pat"], hub.owner = true, "owner@example.com"
-	hubServer := httptest.NewServer(hub)
-	t.Cleanup(hubServer.Close)
+// pairing is SalesOS and HubSpot kept in step by the shipped integration, turn by turn.
+type pairing struct {
+	*testing.T
+	salesos, hub *sandboxclient.Client
+	engine       *engine.Engine
+	store        *sqlstore.Store
+	key          ledger.Key
+	runs         int
+}
+
+// newPairing starts both sandboxes, with what setup puts into them, and loads them.
+func newPairing(t *testing.T, setup func(p *pairing)) *pairing {
+	t.Helper()
 	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
 	require.NoError(t, err)
 	t.Cleanup(running.Close)
-	salesos := sandboxclient.New(running.SalesOSURL)
-	user, err := salesos.CreateRecord(t.Context(), "users", map[string]any{"name": "Owner", "email": "owner@example.com"})
-	require.NoError(t, err)
-	lead, err := salesos.CreateRecord(t.Context(), "leads", map[string]any{"name": "Ana Lima", "email": "ana@example.com", "status": "new", "owner_id": user.ID, "company": "Lima"})
-	require.NoError(t, err)
-	hub.mu.Lock()
-	hub.add(map[string]any{"email": "bruno@example.com", "firstname": "Bruno", "hs_lead_status": "CONNECTED"})
-	hub.mu.Unlock()
-
-	turn := syncing(t, hubServer.URL, running.SalesOSURL)
-	contact := func(email string) map[string]any {
-		hub.mu.Lock()
-		defer hub.mu.Unlock()
-		for _, one := range hub.contacts {
-			if one.properties["email"] == email {
-				return hub.shown(one, []string{"firstname", "lastname", "hs_lead_status", "hubspot_owner_id", "accord_ref", "company", "jobtitle"})["properties"].(map[string]any)
-			}
-		}
-		return nil
-	}
-	until := func(what string, holds func() bool) {
-		t.Helper()
-		require.Eventually(t, func() bool { turn(); return holds() }, time.Minute, 50*time.Millisecond, what)
-	}
-	until("the lead is made", func() bool { return contact("ana@example.com") != nil })
-	made := contact("ana@example.com")
-	require.Equal(t, []any{"Ana", "Lima", "NEW", "900", lead.ID}, []any{made["firstname"], made["lastname"], made["hs_lead_status"], made["hubspot_owner_id"], made["accord_ref"]})
-	until("the contact is made", func() bool {
-		leads, err := salesos.Records(t.Context(), "leads")
-		return err == nil && len(leads) == 2
-	})
-	id := ""
-	hub.mu.Lock()
-	for _, one := range hub.contacts {
-		if one.properties["email"] == "ana@example.com" {
-			id = strconv.Itoa(one.id)
-		}
-	}
-	hub.mu.Unlock()
-	hub.Edit(t, id, map[string]any{"properties.jobtitle": "CTO", "properties.firstname": "Ana Maria"})
-	until("the edit of a contact arrives", func() bool {
-		held, err := salesos.Record(t.Context(), "leads", lead.ID)
-		return err == nil && held.Fields["position"] == "CTO" && held.Fields["name"] == "Ana Maria Lima"
-	})
-	_, err = salesos.EditRecord(t.Context(), "leads", lead.ID, map[string]any{"company": nil, "status": "qualified"})
-	require.NoError(t, err)
-	until("a value is cleared", func() bool {
-		held := contact("ana@example.com")
-		return held["company"] == "" && held["hs_lead_status"] == "IN_PROGRESS"
-	})
-	hub.Remove(t, id)
-	until("a delete arrives", func() bool {
-		leads, err := salesos.Records(t.Context(), "leads")
-		live := 0
-		for _, one := range leads {
-			if one.DeletedAt == nil {
-				live++
-			}
-		}
-		return err == nil && live == 1
-	})
+	p := &pairing{T: t, salesos: sandboxclient.New(running.SalesOSURL), hub: sandboxclient.New(running.HubSpotURL), key: ledger.Key{Tenant: "default", Connection: "cn_hub"}}
+	setup(p)
+	p.install(running.SalesOSURL, running.HubSpotURL)
+	p.run(ledger.RunBackfill)
+	return p
 }
 
-// syncing installs the integration and answers a turn of polls, a comparison and a drain.
-func syncing(t *testing.T, hubURL, salesosURL string) func() {
-	t.Helper()
+func (p *pairing) install(salesosURL, hubURL string) {
+	p.Helper()
 	text, err := integrations.Read("salesos-hubspot.yaml")
-	require.NoError(t, err)
+	require.NoError(p, err)
 	log := logrus.New()
 	log.SetLevel(logrus.ErrorLevel)
-	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32), Log: log})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	require.NoError(t, store.Migrate(t.Context()))
-	key := ledger.Key{Tenant: "default", Connection: "cn_hub"}
-	require.NoError(t, store.CreateConnection(t.Context(), ledger.Connection{
-		Key: key, Name: "salesos-hubspot", State: ledger.Active, Version: 1, Integration: string(text),
+	p.store, err = sqlstore.Open(p.Context(), "sqlite:"+filepath.Join(p.TempDir(), "ledger.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32), Log: log})
+	require.NoError(p, err)
+	p.Cleanup(func() { require.NoError(p, p.store.Close()) })
+	require.NoError(p, p.store.Migrate(p.Context()))
+	require.NoError(p, p.store.CreateConnection(p.Context(), ledger.Connection{
+		Key: p.key, Name: "salesos-hubspot", State: ledger.Active, Version: 1, Integration: string(text),
 		Variables: map[string]string{"SALESOS_URL": salesosURL + "/v1", "SALESOS_TOKEN_URL": salesosURL + "/oauth/token", "SALESOS_CLIENT_ID": sandbox.DefaultClientID,
 			"HUBSPOT_URL": hubURL, "HUBSPOT_SEARCH_LAG": "0s", "VERIFY_AFTER": "1s", "HUBSPOT_REQUESTS_PER_MINUTE": "60000", "SALESOS_REQUESTS_PER_MINUTE": "60000"},
-		Secrets: map[string]string{"salesos_client_secret": sandbox.DefaultClientSecret, "salesos_webhook": "s", "hubspot_token": "pat", "hubspot_client_secret": "h"},
+		Secrets: map[string]string{"salesos_client_secret": sandbox.DefaultClientSecret, "salesos_webhook": "s", "hubspot_token": sandbox.DefaultPrivateToken, "hubspot_client_secret": "h"},
 	}))
-	opener := app.NewOpener(app.OpenerOptions{Store: store, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	opener := app.NewOpener(app.OpenerOptions{Store: p.store, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Lease: 10 * time.Second, Log: log, Now: time.Now})
-	running := engine.New(engine.Options{Store: store, Open: opener.Open, Log: log, Now: time.Now, NewID: app.NewID, Lease: 10 * time.Second})
-	drain := func(run string) {
-		_, err := running.Drain(t.Context(), key, engine.DrainRequest{RunID: run})
-		require.NoError(t, err)
-	}
-	count := 0
-	list := func(kind ledger.RunKind) {
-		count++
-		run, _, err := store.StartRun(t.Context(), ledger.Run{ID: string(kind) + strconv.Itoa(count), Key: key, Kind: kind, State: ledger.RunRunning, Total: -1})
-		require.NoError(t, err)
-		for {
-			listed, err := running.ListStep(t.Context(), key, engine.ListRequest{RunID: run.ID, Kind: kind})
-			require.NoError(t, err)
-			if listed.Finished {
-				break
-			}
+	p.engine = engine.New(engine.Options{Store: p.store, Open: opener.Open, Log: log, Now: time.Now, NewID: app.NewID, Lease: 10 * time.Second})
+}
+
+func (p *pairing) drain(run string) {
+	_, err := p.engine.Drain(p.Context(), p.key, engine.DrainRequest{RunID: run})
+	require.NoError(p, err)
+}
+
+func (p *pairing) run(kind ledger.RunKind) {
+	p.Helper()
+	p.runs++
+	run, _, err := p.store.StartRun(p.Context(), ledger.Run{ID: string(kind) + strconv.Itoa(p.runs), Key: p.key, Kind: kind, State: ledger.RunRunning, Total: -1})
+	require.NoError(p, err)
+	require.Eventually(p, func() bool {
+		listed, err := p.engine.ListStep(p.Context(), p.key, engine.ListRequest{RunID: run.ID, Kind: kind})
+		require.NoError(p, err)
+		return listed.Finished
+	}, time.Minute, time.Millisecond)
+	p.drain(run.ID)
+	_, err = p.store.EndRun(p.Context(), run.ID, ledger.RunSucceeded, "")
+	require.NoError(p, err)
+}
+
+// until polls and compares until something holds.
+func (p *pairing) until(what string, holds func() bool) {
+	p.Helper()
+	require.Eventually(p, func() bool {
+		if holds() {
+			return true
 		}
-		drain(run.ID)
-		_, err = store.EndRun(t.Context(), run.ID, ledger.RunSucceeded, "")
-		require.NoError(t, err)
-	}
-	list(ledger.RunBackfill)
-	return func() {
-		for _, stream := range []string{"users", "leads"} {
-			_, err := running.Poll(t.Context(), key, stream)
-			require.NoError(t, err)
+		for _, stream := range p.streams() {
+			_, err := p.engine.Poll(p.Context(), p.key, stream)
+			require.NoError(p, err)
 		}
-		list(ledger.RunCompare)
-		drain("")
+		p.run(ledger.RunCompare)
+		p.drain("")
+		return holds()
+	}, time.Minute, 50*time.Millisecond, what)
+}
+
+func (p *pairing) streams() []string { return []string{"users", "leads"} }
+
+// made is a record that a person has made.
+func (p *pairing) made(on *sandboxclient.Client, object string, fields map[string]any) string {
+	p.Helper()
+	record, err := on.CreateRecord(p.Context(), object, fields)
+	require.NoError(p, err)
+	return record.ID
+}
+
+func (p *pairing) edit(on *sandboxclient.Client, object, id string, fields map[string]any) {
+	p.Helper()
+	_, err := on.EditRecord(p.Context(), object, id, fields)
+	require.NoError(p, err)
+}
+
+// fields are those of a record now.
+func (p *pairing) fields(on *sandboxclient.Client, object, id string) map[string]any {
+	p.Helper()
+	held, err := on.Record(p.Context(), object, id)
+	require.NoError(p, err)
+	return held.Fields
+}
+
+// find is the live record with a value; nil: there is none.
+func (p *pairing) find(on *sandboxclient.Client, object, field string, value any) *wire.Record {
+	p.Helper()
+	held, err := on.Records(p.Context(), object)
+	require.NoError(p, err)
+	for _, one := range held {
+		if one.DeletedAt == nil && one.Fields[field] == value {
+			return &one
+		}
 	}
+	return nil
+}
+
+// TestSalesOSHubSpot runs the shipped integration through the engine.
+func TestSalesOSHubSpot(t *testing.T) {
+	var owner, user, lead string
+	p := newPairing(t, func(p *pairing) {
+		owner = p.made(p.hub, "owners", map[string]any{"email": "owner@example.com"})
+		user = p.made(p.salesos, "users", map[string]any{"name": "Owner", "email": "owner@example.com"})
+		lead = p.made(p.salesos, "leads", map[string]any{"name": "Ana Lima", "email": "ana@example.com", "status": "new", "owner_id": user, "company": "Lima"})
+		p.made(p.hub, "contacts", map[string]any{"email": "bruno@example.com", "firstname": "Bruno", "hs_lead_status": "CONNECTED"})
+	})
+	contact := func() *wire.Record { return p.find(p.hub, "contacts", "email", "ana@example.com") }
+	p.until("the lead is made", func() bool { return contact() != nil })
+	made := contact().Fields
+	require.Equal(t, []any{"Ana", "Lima", "NEW", owner, lead}, []any{made["firstname"], made["lastname"], made["hs_lead_status"], made["hubspot_owner_id"], made["accord_ref"]})
+	p.until("the contact is made", func() bool { return p.find(p.salesos, "leads", "email", "bruno@example.com") != nil })
+	id := contact().ID
+	p.edit(p.hub, "contacts", id, map[string]any{"jobtitle": "CTO", "firstname": "Ana Maria"})
+	p.until("the edit of a contact arrives", func() bool {
+		held := p.fields(p.salesos, "leads", lead)
+		return held["position"] == "CTO" && held["name"] == "Ana Maria Lima"
+	})
+	p.edit(p.salesos, "leads", lead, map[string]any{"company": nil, "status": "qualified"})
+	p.until("a value is cleared", func() bool {
+		held := contact().Fields
+		return held["company"] == "" && held["hs_lead_status"] == "IN_PROGRESS"
+	})
+	_, err := p.hub.DeleteRecord(t.Context(), "contacts", id)
+	require.NoError(t, err)
+	p.until("a delete arrives", func() bool { return p.find(p.salesos, "leads", "name", "Ana Maria Lima") == nil })
 }

@@ -1,12 +1,11 @@
 package rest_test
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -14,308 +13,135 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/connectors"
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/connectortest"
+	"github.com/accord-sync/accord/internal/connector/rest"
+	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox"
+	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
 )
 
-// hubspot is a server that behaves as HubSpot's public documentation says, for
-// contacts: properties as texts, only those asked for; lists behind an id;
-// searches that count their rows and show no more than window of them; tokens
-// that last until they are ended; refusals with a category.
-type hubspot struct {
-	mu       sync.Mutex
-	now      func() time.Time
-	contacts []*hubContact
-	next     int
-	tokens   map[string]bool
-	window   int
-	replace  bool
-	searches int
-	owner    string
+// newHubSpot is the HubSpot sandbox with a user at its screen, and an app's refresh token.
+func newHubSpot(t *testing.T, now func() time.Time, object string) (hub *server, refresh string) {
+	t.Helper()
+	all := sandbox.New(sandbox.Options{Now: now})
+	t.Cleanup(all.Close)
+	screen := httptest.NewServer(all.HubSpot)
+	t.Cleanup(screen.Close)
+	refresh = consent(t, screen.URL)
+	hub = &server{Handler: all.HubSpot, admin: sandboxclient.New(screen.URL), object: object, url: screen.URL, inside: "properties"}
+	require.NoError(t, hub.admin.ResetLog(t.Context()))
+	return hub, refresh
 }
 
-type hubContact struct {
-	id         int
-	properties map[string]any
-	made       time.Time
-	changed    time.Time
+// consent goes the way of a person who installs an app, and answers its refresh token.
+func consent(t *testing.T, address string) string {
+	t.Helper()
+	const back = "https://accord.example/back"
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	asked, err := client.Get(address + "/oauth/authorize?" + url.Values{"client_id": {connectortest.ClientID}, "redirect_uri": {back}}.Encode())
+	require.NoError(t, err)
+	require.NoError(t, asked.Body.Close())
+	sent, err := asked.Location()
+	require.NoError(t, err)
+	answer, err := client.PostForm(address+"/oauth/v1/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {connectortest.ClientID},
+		"client_secret": {connectortest.ClientSecret}, "redirect_uri": {back}, "code": {sent.Query().Get("code")}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, answer.Body.Close()) }()
+	var granted struct {
+		Refresh string `json:"refresh_token"`
+	}
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&granted))
+	require.NotEmpty(t, granted.Refresh)
+	return granted.Refresh
 }
 
-var _ connectortest.Server = (*hubspot)(nil)
-
-func newHubspot(now func() time.Time) *hubspot {
-	return &hubspot{now: now, next: 100, window: 10_000, tokens: map[string]bool{}}
+// installed opens with the refresh token of the server that was started last.
+type installed struct {
+	rest.Driver
+	consent *consented
 }
 
-const hubContacts = "/crm/v3/objects/contacts"
+type consented struct {
+	mu      sync.Mutex
+	refresh string
+}
 
-// ServeHTTP implements http.Handler.
-func (h *hubspot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	if r.URL.Path == "/oauth/v1/token" {
-		h.mint(w, r)
-		return
+func (c *consented) given(refresh string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refresh = refresh
+}
+
+// Open implements connector.Driver.
+func (d installed) Open(cfg connector.Config) (connector.Connector, error) {
+	if cfg.Auth.Kind == "" {
+		d.consent.mu.Lock()
+		defer d.consent.mu.Unlock()
+		cfg.Auth.Kind, cfg.Auth.RefreshToken = transport.KindAuthorizationCode, d.consent.refresh
 	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || !h.tokens[token] {
-		h.refuse(w, http.StatusUnauthorized, "EXPIRED_AUTHENTICATION", "the token expired", "")
-		return
-	}
-	rest, found := strings.CutPrefix(r.URL.Path, hubContacts)
-	switch {
-	case r.URL.Path == "/crm/v3/owners":
-		show(w, map[string]any{"results": []any{map[string]any{"id": "900", "email": h.owner, "createdAt": hubTime(h.now()), "updatedAt": hubTime(h.now())}}})
-	case r.URL.Path == "/crm/v3/owners/900":
-		show(w, map[string]any{"id": "900", "email": h.owner})
-	case !found:
-		http.NotFound(w, r)
-	case rest == "" && r.Method == http.MethodGet:
-		h.list(w, r)
-	case rest == "" && r.Method == http.MethodPost:
-		h.create(w, r)
-	case rest == "/search" && r.Method == http.MethodPost:
-		h.search(w, r)
-	default:
-		h.one(w, r, strings.TrimPrefix(rest, "/"))
+	return d.Driver.Open(cfg)
+}
+
+// hubObject is what the suite must know of one of HubSpot's objects.
+type hubObject struct {
+	name, key, text, other, inner, innerOther string
+	needs                                     map[string]any
+}
+
+func hubObjects() []hubObject {
+	return []hubObject{
+		{name: "contacts", key: "email", text: "firstname", other: "jobtitle", inner: "company", innerOther: "phone"},
 	}
 }
 
-func (h *hubspot) mint(w http.ResponseWriter, r *http.Request) {
-	if r.PostFormValue("client_id") != connectortest.ClientID || r.PostFormValue("client_secret") != connectortest.ClientSecret || r.PostFormValue("refresh_token") != "consent" {
-		h.refuse(w, http.StatusBadRequest, "BAD_CLIENT", "missing or unknown client", "")
-		return
+func hubHarness(t *testing.T, of hubObject) connectortest.Harness {
+	t.Helper()
+	driver := installed{Driver: shipped(t, "hubspot"), consent: &consented{}}
+	capabilities := driver.Defaults()
+	if of.name != "contacts" {
+		capabilities.Unique = nil
 	}
-	token := fmt.Sprintf("token-%d", len(h.tokens))
-	h.tokens[token] = true
-	show(w, map[string]any{"access_token": token, "token_type": "bearer", "expires_in": 1800, "refresh_token": "consent"})
-}
-
-func (h *hubspot) refuse(w http.ResponseWriter, status int, category, message, property string) {
-	w.WriteHeader(status)
-	said := map[string]any{"status": "error", "message": message, "correlationId": "7e1f-0a", "category": category}
-	if property != "" {
-		said["errors"] = []any{map[string]any{"message": "not valid", "context": map[string]any{"propertyName": []any{property}}}}
-	}
-	show(w, said)
-}
-
-// shown is a contact with the properties asked for, and those that are always there.
-func (h *hubspot) shown(contact *hubContact, asked []string) map[string]any {
-	properties := map[string]any{"hs_object_id": strconv.Itoa(contact.id), "createdate": hubTime(contact.made), "lastmodifieddate": hubTime(contact.changed)}
-	for _, name := range asked {
-		properties[name] = contact.properties[name]
-	}
-	return map[string]any{"id": strconv.Itoa(contact.id), "properties": properties, "createdAt": hubTime(contact.made), "updatedAt": hubTime(contact.changed), "archived": false}
-}
-
-func hubTime(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func (h *hubspot) list(w http.ResponseWriter, r *http.Request) {
-	after, limit := number(r, "after"), number(r, "limit")
-	if limit < 1 || limit > 100 {
-		h.refuse(w, http.StatusBadRequest, "VALIDATION_ERROR", "limit", "")
-		return
-	}
-	asked := strings.Split(r.URL.Query().Get("properties"), ",")
-	answer := map[string]any{}
-	results := []any{}
-	for _, contact := range h.contacts {
-		if contact.id <= after {
-			continue
-		}
-		if len(results) == limit {
-			answer["paging"] = map[string]any{"next": map[string]any{"after": strconv.Itoa(after)}}
-			break
-		}
-		results = append(results, h.shown(contact, asked))
-		after = contact.id
-	}
-	answer["results"] = results
-	show(w, answer)
-}
-
-func (h *hubspot) search(w http.ResponseWriter, r *http.Request) {
-	h.searches++
-	var asked struct {
-		Limit, After int
-		Properties   []string
-		Sorts        []struct{ PropertyName, Direction string }
-		FilterGroups []struct {
-			Filters []struct{ PropertyName, Operator, Value string }
-		}
-	}
-	if json.NewDecoder(r.Body).Decode(&asked) != nil || asked.Limit < 1 || asked.Limit > 200 || len(asked.FilterGroups) != 1 || asked.After+asked.Limit > h.window {
-		h.refuse(w, http.StatusBadRequest, "VALIDATION_ERROR", "There was a problem with the request.", "")
-		return
-	}
-	found := []*hubContact{}
-	for _, contact := range h.contacts {
-		fits := true
-		for _, filter := range asked.FilterGroups[0].Filters {
-			value, _ := contact.properties[filter.PropertyName].(string)
-			switch {
-			case filter.PropertyName == "lastmodifieddate" && filter.Operator == "GTE":
-				since, err := strconv.ParseInt(filter.Value, 10, 64)
-				fits = fits && err == nil && contact.changed.UnixMilli() >= since
-			default:
-				fits = fits && filter.Operator == "EQ" && strings.EqualFold(value, filter.Value)
+	return connectortest.Harness{
+		Driver: driver, Capabilities: capabilities,
+		Object: of.name, Key: "properties." + of.key, Text: "properties." + of.text, Other: "properties." + of.other,
+		Inner: "properties." + of.inner, InnerOther: "properties." + of.innerOther, Marker: "properties.accord_ref", Needs: of.needs,
+		TokenPath: "/oauth/v1/token", ListPath: "/objects/" + of.name,
+		GoneBody:    `{"status":"error","message":"resource not found","correlationId":"a","category":"OBJECT_NOT_FOUND"}`,
+		RefusedBody: `{"status":"error","message":"no","correlationId":"a","category":"VALIDATION_ERROR","errors":[{"context":{"propertyName":["` + of.key + `"]}}]}`,
+		Route: func(r *http.Request) (string, string) {
+			if strings.HasSuffix(r.URL.Path, "/search") || strings.HasSuffix(r.URL.Path, "/batch/read") {
+				return http.MethodGet, r.URL.Path // a search is a read
 			}
-		}
-		if fits {
-			found = append(found, contact)
-		}
-	}
-	if len(asked.Sorts) == 1 && asked.Sorts[0].PropertyName == "lastmodifieddate" {
-		slices.SortStableFunc(found, func(a, b *hubContact) int { return cmp.Compare(a.changed.UnixMilli(), b.changed.UnixMilli()) })
-	}
-	results := []any{}
-	for _, contact := range found[min(asked.After, len(found)):min(asked.After+asked.Limit, len(found))] {
-		results = append(results, h.shown(contact, asked.Properties))
-	}
-	answer := map[string]any{"total": len(found), "results": results}
-	if asked.After+asked.Limit < len(found) {
-		answer["paging"] = map[string]any{"next": map[string]any{"after": strconv.Itoa(asked.After + asked.Limit)}}
-	}
-	show(w, answer)
-}
-
-// read takes the properties of a write; nil: it was refused.
-func (h *hubspot) read(w http.ResponseWriter, r *http.Request, own int) map[string]any {
-	var body struct{ Properties map[string]any }
-	if json.NewDecoder(r.Body).Decode(&body) != nil || body.Properties == nil {
-		h.refuse(w, http.StatusBadRequest, "VALIDATION_ERROR", "Invalid input JSON", "")
-		return nil
-	}
-	email, _ := body.Properties["email"].(string)
-	if email != "" && !strings.Contains(email, "@") {
-		h.refuse(w, http.StatusBadRequest, "VALIDATION_ERROR", "Property values were not valid", "email")
-		return nil
-	}
-	for _, contact := range h.contacts {
-		if held, _ := contact.properties["email"].(string); email != "" && strings.EqualFold(held, email) && contact.id != own {
-			h.refuse(w, http.StatusConflict, "CONFLICT", fmt.Sprintf("Contact already exists. Existing ID: %d", contact.id), "")
-			return nil
-		}
-	}
-	return body.Properties
-}
-
-func (h *hubspot) create(w http.ResponseWriter, r *http.Request) {
-	properties := h.read(w, r, 0)
-	if properties == nil {
-		return
-	}
-	made := h.add(properties)
-	w.WriteHeader(http.StatusCreated)
-	show(w, h.shown(made, nil))
-}
-
-func (h *hubspot) add(properties map[string]any) *hubContact {
-	h.next++
-	made := &hubContact{id: h.next, properties: properties, made: h.now(), changed: h.now()}
-	h.contacts = append(h.contacts, made)
-	return made
-}
-
-func (h *hubspot) one(w http.ResponseWriter, r *http.Request, id string) {
-	at := slices.IndexFunc(h.contacts, func(contact *hubContact) bool { return strconv.Itoa(contact.id) == id })
-	switch {
-	case at < 0 && r.Method == http.MethodDelete:
-		w.WriteHeader(http.StatusNoContent)
-	case at < 0:
-		h.refuse(w, http.StatusNotFound, "OBJECT_NOT_FOUND", "resource not found", "")
-	case r.Method == http.MethodGet:
-		show(w, h.shown(h.contacts[at], strings.Split(r.URL.Query().Get("properties"), ",")))
-	case r.Method == http.MethodDelete:
-		h.contacts = slices.Delete(h.contacts, at, at+1)
-		w.WriteHeader(http.StatusNoContent)
-	case r.Method == http.MethodPatch:
-		if properties := h.read(w, r, h.contacts[at].id); properties != nil {
-			h.write(h.contacts[at], properties, h.replace)
-			show(w, h.shown(h.contacts[at], nil))
-		}
-	default:
-		w.WriteHeader(http.StatusMethodNotAllowed)
+			return r.Method, r.URL.Path
+		},
+		Start: func(t *testing.T, now func() time.Time) connectortest.Server {
+			hub, refresh := newHubSpot(t, now, of.name)
+			driver.consent.given(refresh)
+			return hub
+		},
 	}
 }
 
-func (h *hubspot) write(contact *hubContact, properties map[string]any, replace bool) {
-	if replace {
-		contact.properties = map[string]any{}
+// TestHubSpotAsManifest runs the suite of the connectors in Go.
+func TestHubSpotAsManifest(t *testing.T) {
+	for _, of := range hubObjects() {
+		t.Run(of.name, func(t *testing.T) { connectortest.Run(t, hubHarness(t, of)) })
 	}
-	for name, value := range properties {
-		if value != nil { // null says nothing, the empty text empties
-			contact.properties[name] = value
-		}
-	}
-	contact.changed = h.now()
 }
 
-// Seed implements connectortest.Server.
-func (h *hubspot) Seed(_ *testing.T, n int) []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ids := make([]string, 0, n)
-	for range n {
-		made := h.add(map[string]any{"email": fmt.Sprintf("person%d@example.com", h.next), "firstname": "Person"})
-		ids = append(ids, strconv.Itoa(made.id))
-	}
-	return ids
-}
-
-func (h *hubspot) held(t *testing.T, id string) *hubContact {
+// openHub makes a connector of the shipped manifest, changed, to a server at an address.
+func openHub(t *testing.T, address string, replace ...string) connector.Connector {
 	t.Helper()
-	for _, contact := range h.contacts {
-		if strconv.Itoa(contact.id) == id {
-			return contact
-		}
-	}
-	t.Fatalf("there is no contact %s", id)
-	return nil
-}
-
-// Edit implements connectortest.Server.
-func (h *hubspot) Edit(t *testing.T, id string, fields map[string]any) {
-	t.Helper()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	properties := map[string]any{}
-	for path, value := range fields {
-		properties[strings.TrimPrefix(path, "properties.")] = value
-	}
-	h.write(h.held(t, id), properties, false)
-}
-
-// Remove implements connectortest.Server.
-func (h *hubspot) Remove(_ *testing.T, id string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.contacts = slices.DeleteFunc(h.contacts, func(contact *hubContact) bool { return strconv.Itoa(contact.id) == id })
-}
-
-// Fields implements connectortest.Server.
-func (h *hubspot) Fields(t *testing.T, id string) record.Fields {
-	t.Helper()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return record.Fields{"properties": map[string]any(record.Fields(h.held(t, id).properties).Clone())}
-}
-
-// ExpireTokens implements connectortest.Server.
-func (h *hubspot) ExpireTokens(*testing.T) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for token := range h.tokens {
-		h.tokens[token] = false
-	}
-}
-
-// ReplaceInner implements connectortest.Server.
-func (h *hubspot) ReplaceInner(t *testing.T, replace bool) {
-	t.Helper()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.replace = replace
-	require.NotNil(t, h.tokens)
+	text, err := connectors.Read("hubspot")
+	require.NoError(t, err)
+	driver := rest.New(mustRead(t, strings.NewReplacer(replace...).Replace(string(text))))
+	conn, err := driver.Open(connector.Config{Side: record.Right, BaseURL: address, Objects: []string{"contacts"}, Capabilities: driver.Defaults(),
+		Auth: connector.Auth{Kind: transport.KindStatic, Token: sandbox.DefaultPrivateToken},
+		Client: transport.New(transport.Options{Plan: driver.PlanHeaders(), Pace: driver.Pace(),
+			AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})})
+	require.NoError(t, err)
+	return conn
 }

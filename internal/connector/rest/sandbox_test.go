@@ -26,6 +26,8 @@ type server struct {
 	admin  *sandboxclient.Client
 	object string
 	url    string
+	// inside is the object of a record that holds its fields; empty: the record itself.
+	inside string
 	next   int
 }
 
@@ -69,7 +71,13 @@ func (s *server) Seed(t *testing.T, n int) []string {
 
 func (s *server) Edit(t *testing.T, id string, fields map[string]any) {
 	t.Helper()
-	_, err := s.admin.EditRecord(context.Background(), s.object, id, transport.Nest(fields))
+	nested := transport.Nest(fields)
+	if s.inside != "" {
+		held, ok := nested[s.inside].(map[string]any)
+		require.True(t, ok)
+		nested = held
+	}
+	_, err := s.admin.EditRecord(context.Background(), s.object, id, nested)
 	require.NoError(t, err)
 }
 
@@ -89,6 +97,9 @@ func (s *server) Fields(t *testing.T, id string) record.Fields {
 	require.NoError(t, err)
 	fields, ok := value.(map[string]any)
 	require.True(t, ok)
+	if s.inside != "" {
+		return record.Fields{s.inside: fields}
+	}
 	return fields
 }
 

@@ -45,6 +45,8 @@ type Options struct {
 	Quota connector.Quota
 	// Plan names the headers that tell about the plan, beyond the usual ones.
 	Plan PlanHeaders
+	// Pace is what the vendor documents of its limits and no header tells; nil: nothing.
+	Pace []Pace
 	// Log gets one line per call; nil discards.
 	Log logrus.FieldLogger
 	// Registerer gets the metrics; nil keeps them unregistered.
@@ -101,6 +103,7 @@ func New(options Options) *http.Client {
 		Transport: &tripper{
 			options: options,
 			seats:   make(chan struct{}, options.Concurrency),
+			paces:   newPaces(options.Pace, options.Now),
 			metrics: newMetrics(options.Registerer),
 			tracer:  options.Tracer.Tracer("github.com/accord-sync/accord/internal/connector/transport"),
 		},
@@ -123,6 +126,7 @@ func sameHostReads(next *http.Request, via []*http.Request) error {
 type tripper struct {
 	options Options
 	seats   chan struct{}
+	paces   paces
 	metrics *metrics
 	tracer  trace.Tracer
 }
@@ -133,10 +137,12 @@ var _ http.RoundTripper = (*tripper)(nil)
 // touched are coded (fault.Throttled, fault.Transient without MaybeApplied).
 func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	if err := t.admit(ctx); err != nil {
+	turn, err := t.turn(ctx, request.URL.Path)
+	if err != nil {
 		closeBody(request.Body)
 		return nil, err
 	}
+	defer turn()
 	timed, cancel := context.WithTimeout(ctx, t.options.Timeout)
 	done := sync.OnceFunc(func() { cancel(); <-t.seats })
 	response, err := t.measured(request.WithContext(timed))
@@ -149,6 +155,23 @@ func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &cappedBody{inner: response.Body, left: t.options.MaxBody, limit: t.options.MaxBody, done: done}
 	return response, nil
+}
+
+// turn waits for the turn of a call, for a call of the quota and for a seat. What it
+// answers is called when the answer has begun.
+func (t *tripper) turn(ctx context.Context, path string) (func(), error) {
+	turn := func() {}
+	if !unmetered(ctx) {
+		var err error
+		if turn, err = t.paces.take(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.admit(ctx); err != nil {
+		turn()
+		return nil, err
+	}
+	return turn, nil
 }
 
 // admit waits for a call of the quota and a seat.

@@ -21,13 +21,15 @@ import (
 // maxBody bounds an admin request, in bytes; seeds can be large.
 const maxBody = 64 << 20
 
-// Options make the admin API of one server. All but Complete and OnReset are required.
+// Options make the admin API of one server. All but Searches, Complete and OnReset are required.
 type Options struct {
 	World  *world.World
 	Hooks  *hooks.Queue
 	Auth   *auth.Server
 	Faults *front.Faults
 	Limits *front.Limiter
+	// Searches counts searches, where they have a limit of their own; nil: they do not.
+	Searches *front.Limiter
 	// Template gives the default seed of an object.
 	Template func(object string) map[string]any
 	// Forge makes up an event; errors say that there is no such event.
@@ -253,10 +255,18 @@ func (s *server) setLimits(r *http.Request) (any, error) {
 	consume := in.Consume
 	in.Consume = 0
 	if in != s.Limits.Get() {
-		s.Limits.Set(in)
+		s.limit(in)
 	}
 	s.Limits.Consume(consume)
 	return s.Limits.Get(), nil
+}
+
+// limit sets the limits of the plan and of searches.
+func (s *server) limit(l wire.Limits) {
+	s.Limits.Set(l)
+	if s.Searches != nil {
+		s.Searches.Set(wire.Limits{Requests: l.SearchPerSecond, WindowMS: 1000})
+	}
 }
 
 func (s *server) addFault(r *http.Request) (any, error) {
@@ -332,7 +342,7 @@ func (s *server) resetLog(*http.Request) (any, error) {
 func (s *server) reset(*http.Request) (any, error) {
 	s.Hooks.Reset()
 	s.Faults.Remove("")
-	s.Limits.Set(wire.Limits{})
+	s.limit(wire.Limits{})
 	s.Auth.Reset()
 	s.World.Reset()
 	if s.OnReset != nil {

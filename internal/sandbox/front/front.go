@@ -64,6 +64,9 @@ type Dialect struct {
 	Quota func(h http.Header, limit, remaining int, now, reset time.Time)
 	// Free says that a path is not counted against the rate limit and needs no token.
 	Free func(path string) bool
+	// Apart is the limit of a path that has one of its own instead of the plan's, of which no
+	// header tells, and its name; nil: there are none.
+	Apart func(path string) (*Limiter, string)
 }
 
 // Problem is what an error answer of the shell says.
@@ -72,6 +75,8 @@ type Problem struct {
 	Message string
 	// Field is the one that is wrong (422), ExistingID the record in the way (409); both may be empty.
 	Field, ExistingID string
+	// Policy is the limit that was reached (429), where there are several.
+	Policy string
 }
 
 // Front serves one vendor. Safe for concurrent use.
@@ -274,17 +279,25 @@ func (f *Front) allow(out *buffered, r *Request) bool {
 		return true
 	}
 	now := f.World.Now()
-	q := f.Limits.take(r.Token.Client, now)
+	limits, policy := f.Limits, ""
+	if f.dialect.Apart != nil {
+		if own, name := f.dialect.Apart(r.URL.Path); own != nil {
+			limits, policy = own, name
+		}
+	}
+	q := limits.take(r.Token.Client, now)
 	if q.limit == 0 {
 		return true
 	}
-	f.dialect.Quota(out.header, q.limit, max(q.remaining, 0), now, q.reset)
+	if policy == "" {
+		f.dialect.Quota(out.header, q.limit, max(q.remaining, 0), now, q.reset)
+	}
 	if q.remaining >= 0 {
 		return true
 	}
 	seconds := max(int((q.reset.Sub(now)+time.Second-1)/time.Second), 1)
 	f.comeBack(out, f.World.Switches().RetryAfter, seconds)
-	f.refuse(out, Problem{Status: http.StatusTooManyRequests, Message: "rate limit exceeded"})
+	f.refuse(out, Problem{Status: http.StatusTooManyRequests, Message: "rate limit exceeded", Policy: policy})
 	return false
 }
 

@@ -69,7 +69,7 @@ func (c *Client) RemoveFault(ctx context.Context, id string) error {
 
 // SetLimits sets the rate limit; Requests 0 turns it off.
 func (c *Client) SetLimits(ctx context.Context, l wire.Limits) error {
-	return c.call(ctx, http.MethodPut, "limits", map[string]any{"requests": l.Requests, "window_ms": l.WindowMS, "consume": l.Consume}, nil)
+	return c.call(ctx, http.MethodPut, "limits", map[string]any{"requests": l.Requests, "window_ms": l.WindowMS, "consume": l.Consume, "search_per_second": l.SearchPerSecond}, nil)
 }
 
 // SpoilWebhooks sends the next attempts wrongly.

@@ -143,4 +143,6 @@ type Limits struct {
 	Requests int `json:"requests"`
 	WindowMS int `json:"window_ms"`
 	Consume  int `json:"consume,omitempty"`
+	// SearchPerSecond is how many searches a second a client may make, beside its Requests (HubSpot); 0: any number.
+	SearchPerSecond int `json:"search_per_second,omitempty"`
 }
