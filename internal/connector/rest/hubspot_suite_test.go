@@ -48,7 +48,7 @@ func TestHubSpotShowsTenThousand(t *testing.T) {
 
 // TestHubSpotOneMoment: where more changed at one moment than a search shows, nothing is left out silently.
 func TestHubSpotOneMoment(t *testing.T) {
-	hub, _ := newHubSpot(t, func() time.Time { return noon() }, "contacts")
+	hub, _ := newHubSpot(t, noon, "contacts")
 	hub.Seed(t, 10_100)
 	conn := openHub(t, hub.url, "{calls: 5, per: 1s, ending: /search}", "{calls: 1000, per: 1s, ending: /search}")
 	request := connector.ListRequest{Object: "contacts", Since: noon().Add(-time.Hour)}

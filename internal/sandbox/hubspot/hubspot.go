@@ -102,7 +102,9 @@ func New(o Options) *Server {
 	s.front = front.New(s.World, s.auth, front.Dialect{
 		Problem: problem, Quota: setQuota,
 		EmptyList: func(*http.Request) any { return map[string]any{"results": []any{}, "total": 0} },
-		Free:      func(path string) bool { return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/webhooks/") },
+		Free: func(path string) bool {
+			return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/webhooks/")
+		},
 		Apart: func(path string) (*front.Limiter, string) {
 			if strings.HasPrefix(path, "/crm/v3/objects/") && strings.HasSuffix(path, "/search") {
 				return s.searches, policySecondly
