@@ -336,6 +336,31 @@ type Accepted struct {
 	State string `json:"state"`
 }
 
+// BrokerStatus The subscription to a side's message broker; left out where the side has none
+type BrokerStatus struct {
+	// Kind The make of the broker
+	Kind string `json:"kind"`
+
+	// Reason The code of the failure
+	Reason *string `json:"reason,omitempty"`
+
+	// Since When the state began
+	Since *time.Time `json:"since,omitempty"`
+
+	// State waiting: no worker has subscribed yet; receiving; failed: a worker cannot receive, what waits stays with the broker
+	State string `json:"state"`
+
+	// TakenAt About when a message was last stored
+	TakenAt *time.Time `json:"taken_at,omitempty"`
+
+	// Unreadable How many messages could not be read
+	Unreadable   int        `json:"unreadable"`
+	UnreadableAt *time.Time `json:"unreadable_at,omitempty"`
+
+	// UnreadableCode Why the last of them could not be read
+	UnreadableCode *string `json:"unreadable_code,omitempty"`
+}
+
 // Cause defines model for Cause.
 type Cause struct {
 	EventId *string   `json:"event_id,omitempty"`
@@ -779,6 +804,9 @@ type Side string
 
 // SideStatus defines model for SideStatus.
 type SideStatus struct {
+	// Broker The subscription to a side's message broker; left out where the side has none
+	Broker *BrokerStatus `json:"broker,omitempty"`
+
 	// LastError The code of the last failure while it lasts
 	LastError   *string    `json:"last_error,omitempty"`
 	PausedUntil *time.Time `json:"paused_until"`

@@ -95,6 +95,8 @@ type Description struct {
 	Name string
 	// Streams are in the order of the file.
 	Streams []StreamDescription
+	// Brokers names the make of each side's broker; a side without one is missing.
+	Brokers map[record.Side]string
 }
 
 // StreamDescription is what the API tells about a stream.

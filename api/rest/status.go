@@ -30,13 +30,17 @@ func (s *Server) GetStatus(ctx context.Context, request GetStatusRequestObject) 
 	if err := s.countStuck(ctx, connection.Key, &answer); err != nil {
 		return nil, err
 	}
-	if answer.Sides.Left, err = s.sideStatus(ctx, connection.Key, record.Left); err != nil {
+	described, err := s.options.Installer.Describe(ctx, connection)
+	if err != nil {
 		return nil, err
 	}
-	if answer.Sides.Right, err = s.sideStatus(ctx, connection.Key, record.Right); err != nil {
+	if answer.Sides.Left, err = s.sideStatus(ctx, connection.Key, record.Left, described); err != nil {
 		return nil, err
 	}
-	if answer.Streams, err = s.streamStatuses(ctx, connection); err != nil {
+	if answer.Sides.Right, err = s.sideStatus(ctx, connection.Key, record.Right, described); err != nil {
+		return nil, err
+	}
+	if answer.Streams, err = s.streamStatuses(ctx, connection, described); err != nil {
 		return nil, err
 	}
 	return GetStatus200JSONResponse(answer), nil
@@ -78,7 +82,7 @@ func countPages[Item any](page func(ledger.ListOptions) ([]Item, string, error))
 	}
 }
 
-func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Side) (SideStatus, error) {
+func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Side, described Description) (SideStatus, error) {
 	state, err := s.options.Store.SideState(ctx, key, side)
 	if err != nil {
 		return SideStatus{}, err
@@ -112,14 +116,26 @@ func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Sid
 	case answer.Webhook.State == "active" && state.WebhookRefusedAt.After(state.WebhookTakenAt):
 		answer.Webhook.State = "refused"
 	}
+	answer.Broker = brokerStatus(described.Brokers[side], state.Broker)
 	return answer, nil
 }
 
-func (s *Server) streamStatuses(ctx context.Context, connection ledger.Connection) ([]StreamStatus, error) {
-	described, err := s.options.Installer.Describe(ctx, connection)
-	if err != nil {
-		return nil, err
+// brokerStatus is how the subscription of a side is; nil where it has no broker.
+func brokerStatus(kind string, state ledger.BrokerState) *BrokerStatus {
+	if kind == "" {
+		return nil
 	}
+	answer := &BrokerStatus{
+		Kind: kind, State: state.State, Reason: optional(state.Reason), Since: optionalTime(state.At), TakenAt: optionalTime(state.TakenAt),
+		Unreadable: state.Unreadable, UnreadableAt: optionalTime(state.UnreadableAt), UnreadableCode: optional(state.UnreadableCode),
+	}
+	if answer.State == "" {
+		answer.State = "waiting"
+	}
+	return answer
+}
+
+func (s *Server) streamStatuses(ctx context.Context, connection ledger.Connection, described Description) ([]StreamStatus, error) {
 	states, err := s.options.Store.StreamStates(ctx, connection.Key)
 	if err != nil {
 		return nil, err

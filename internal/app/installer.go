@@ -92,7 +92,7 @@ func (i *Installer) driver(file *integration.Integration, side record.Side) (con
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
 			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
 	}
-	wrong := append(endsOf(file, side, driver), lookUpsOf(file, side, driver)...)
+	wrong := slices.Concat(endsOf(file, side, driver), lookUpsOf(file, side, driver), readable(file, side, driver))
 	if len(wrong) > 0 {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Details: wrong}
 	}
@@ -118,7 +118,12 @@ func (i *Installer) Describe(_ context.Context, connection ledger.Connection) (a
 	if err != nil {
 		return api.Description{}, err
 	}
-	described := api.Description{Name: plan.Integration.Name}
+	described := api.Description{Name: plan.Integration.Name, Brokers: map[record.Side]string{}}
+	for _, side := range record.Sides() {
+		if said := plan.Integration.System(side).Broker; said != nil {
+			described.Brokers[side] = string(said.Kind)
+		}
+	}
 	for n := range plan.Integration.Streams {
 		stream := &plan.Integration.Streams[n]
 		described.Streams = append(described.Streams, api.StreamDescription{Name: stream.Name, Guards: guardsOf(stream)})

@@ -86,6 +86,10 @@ func Work(ctx context.Context, process Process, parts *Parts) error {
 		Engine: process.engine(parts), Store: parts.Store, Orchestrator: parts.Steering.Control(),
 		WebhookURLs: process.webhookURLs, Retention: Retention(), Log: process.Telemetry.Log, Now: process.Now, NewID: process.NewID,
 	}
+	listening, stop := context.WithCancel(ctx)
+	listened := process.listen(listening, parts)
+	defer listened()
+	defer stop()
 	err := persist(ctx, process.Telemetry.Log, "the worker lost Temporal; it starts again", func(ctx context.Context) error {
 		return process.workOnce(ctx, parts, registered)
 	})

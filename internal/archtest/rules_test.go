@@ -19,7 +19,7 @@ func layers() [][]string {
 	return [][]string{
 		{"internal/fault"},
 		{"internal/record", "internal/document"},
-		{"internal/mapping", "internal/merge", "internal/manifest", "internal/config", "internal/telemetry"},
+		{"internal/mapping", "internal/merge", "internal/manifest", "internal/broker", "internal/config", "internal/telemetry"},
 		{"internal/integration"},
 		{"internal/ledger", "internal/connector", "internal/sandbox", "internal/devserver"},
 		{"internal/engine", "internal/scenario"},
@@ -71,6 +71,11 @@ func restrictions() []restriction {
 			libraries: []string{"database/sql", "modernc.org/sqlite", "github.com/jackc/pgx", "github.com/pressly/goose"},
 			allowed:   []string{"internal/ledger/sqlstore", "internal/ledger/ledgertest", "internal/app"},
 			why:       "everything else asks the ledger.Store",
+		},
+		{
+			libraries: []string{"github.com/nats-io"},
+			allowed:   []string{"internal/broker"},
+			why:       "everything else asks internal/broker",
 		},
 	}
 }

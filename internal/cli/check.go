@@ -26,6 +26,8 @@ type Plan struct {
 	Title func(side record.Side) string
 	// Open makes the connector of a side; it makes no call.
 	Open func(side record.Side) (connector.Connector, error)
+	// Broker tries the broker of a side; nothing is received.
+	Broker func(ctx context.Context, side record.Side) error
 	// Objects are the collections that the streams use on a side.
 	Objects func(side record.Side) []string
 }
@@ -96,7 +98,7 @@ type Needs struct {
 
 // Test is one thing that was tried.
 type Test struct {
-	// Side is left, right or empty; About is token, scope, clock, filter, mapping or webhook.
+	// Side is left, right or empty; About is token, scope, clock, filter, mapping, webhook or broker.
 	Side  record.Side `json:"side,omitempty"`
 	About string      `json:"about"`
 	// Name is the collection, or stream and field.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/app/shell"
+	"github.com/accord-sync/accord/internal/broker/brokertest"
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/sandbox"
@@ -126,4 +127,31 @@ func TestCheckLiveByManifest(t *testing.T) {
 	code, _, errors = check(t, running, "accord-secret", file, "--offline")
 	require.Equal(t, fault.ExitCode(fault.Usage), code)
 	require.Contains(t, errors, "systems.right.manifest: the key title is missing")
+}
+
+func TestCheckLiveTriesTheBroker(t *testing.T) {
+	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(running.Close)
+	const file = "../../integrations/salesos-acme-nats.yaml"
+	given := func(url string) []string {
+		return []string{"--var", "ACME_BROKER_URL=" + url, "--secret", "acme_broker=a-broker-password"}
+	}
+
+	code, out, _ := check(t, running, "accord-secret", file, given("nats://127.0.0.1:1")...)
+	require.Equal(t, fault.ExitCode(fault.Invalid), code)
+	require.Contains(t, out, "WRONG right: broker: NATS does not answer")
+	require.NotContains(t, out, "right: webhook")
+
+	code, out, _ = check(t, running, "accord-secret", file, given("nats://10.0.0.1:4222")...)
+	require.Equal(t, fault.ExitCode(fault.Invalid), code)
+	require.Contains(t, out, "WRONG right: broker: the address 10.0.0.1 is private")
+
+	server := brokertest.NATS(t)
+	server.Stream(t, "ACME", "acme.>")
+	code, out, errors := check(t, running, "accord-secret", file, append(given(server.URL), "--secret", "acme_broker="+server.Password)...)
+	require.Zero(t, code, out+errors)
+	require.Contains(t, out, "by message of NATS, stream ACME, topic acme.events, at once")
+	require.Contains(t, out, "ok    right: broker: NATS lets us in, and has what the file names")
+	require.NotContains(t, out, server.Password)
 }

@@ -20,6 +20,7 @@ const largeSkew = 5 * time.Minute
 // live tests both sides. What a side answers is a finding, never an error.
 func (c checking) live(ctx context.Context, plan Plan, found *Found) error {
 	for _, side := range record.Sides() {
+		brokerOf(ctx, plan, side, found)
 		open, err := plan.Open(side)
 		if err != nil {
 			return err
@@ -53,6 +54,19 @@ func (c checking) live(ctx context.Context, plan Plan, found *Found) error {
 		}
 	}
 	return nil
+}
+
+// brokerOf tells whether the broker of a side can be reached and has what is named.
+func brokerOf(ctx context.Context, plan Plan, side record.Side, found *Found) {
+	said := plan.Integration.System(side).Broker
+	if said == nil {
+		return
+	}
+	test := Test{Side: side, About: "broker", OK: true, Text: said.Kind.Title() + " lets us in, and has what the file names"}
+	if err := plan.Broker(ctx, side); err != nil {
+		test.OK, test.Text = false, words(err)
+	}
+	found.add(test)
 }
 
 // reach tells of token, scopes and clock.
@@ -158,7 +172,9 @@ func fieldRoundTrip(field *mapping.Field, side record.Side, fields record.Fields
 // what the system says of the registered webhook.
 func (c checking) webhook(ctx context.Context, plan Plan, side record.Side, open connector.Connector, found *Found) error {
 	test := Test{Side: side, About: "webhook", OK: true}
-	if plan.Integration.System(side).Webhook.Secret == "" {
+	if said := plan.Integration.System(side); said.Webhook.Secret == "" && said.Broker != nil {
+		return nil // it sends messages instead
+	} else if said.Webhook.Secret == "" {
 		test.Text = "no secret is set (systems." + string(side) + ".webhook.secret): changes are found by polling only"
 		found.add(test)
 		return nil

@@ -77,6 +77,14 @@ type Addressed interface {
 	ParseWebhookAt(address string, header http.Header, body []byte, secrets []string, now time.Time) ([]Event, error)
 }
 
+// MessageReader is what a driver adds whose vendor's events may also come through
+// a message broker, which vouches for them: they are not signed there.
+type MessageReader interface {
+	// ReadMessage reads the body of a message, in the form of the vendor's webhooks.
+	// What is not understood is fault.Invalid.
+	ReadMessage(header http.Header, body []byte) ([]Event, error)
+}
+
 // Divided is a Connector of a system that does not take all fields of a record in
 // one call: SalesOS moves a deal with another call than it renames it. An update
 // must be one call, so that it happens whole or not at all; the engine makes as

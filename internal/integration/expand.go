@@ -35,7 +35,7 @@ func (d *decoder) expand(v value, text string) (string, bool) {
 func (d *decoder) note(v value, one placeholder) {
 	if one.secret {
 		if !secretAllowed(v.path) {
-			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, refresh_token, username, password, and the secrets of webhook")
+			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, refresh_token, username, password, and the secrets of webhook and of a broker's auth")
 		}
 		if !slices.Contains(d.secrets, one.name) && d.roomFor(v, len(d.secrets)) {
 			d.secrets = append(d.secrets, one.name)
@@ -75,7 +75,8 @@ func secretAllowed(path string) bool {
 			continue
 		}
 		switch rest {
-		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "auth.refresh_token", "auth.username", "auth.password", "webhook.secret", "webhook.previous_secret":
+		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "auth.refresh_token", "auth.username", "auth.password", "webhook.secret", "webhook.previous_secret",
+			"broker.auth.username", "broker.auth.password", "broker.auth.token":
 			return true
 		}
 	}

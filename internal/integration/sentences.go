@@ -351,12 +351,8 @@ func (t *teller) guardEdits(guard Guard, what, done string) {
 
 func (t *teller) schedule() {
 	for _, side := range record.Sides() {
-		heard := "by webhook at once, and"
-		if t.integration.System(side).Webhook.Secret == "" {
-			heard = "only"
-		}
 		t.say("poll", "Changes in %s are noticed %s by asking %s, each time %s further back than the last.",
-			t.system(side), heard, times(t.stream.Poll.Every, t.stream.Poll.Cron, t.stream.Poll.TimeZone), short(t.stream.Poll.Overlap))
+			t.system(side), t.heard(side), times(t.stream.Poll.Every, t.stream.Poll.Cron, t.stream.Poll.TimeZone), short(t.stream.Poll.Overlap))
 	}
 	when := times(t.stream.Compare.Every, t.stream.Compare.Cron, t.stream.Compare.TimeZone)
 	t.say("compare", "All %s and %s are compared %s.", t.place(record.Left), t.place(record.Right), when)

@@ -80,6 +80,7 @@ func (d *decoder) system(v value) System {
 		system.Webhook.PreviousSecret = webhook.take("previous_secret").credential()
 		webhook.done()
 	}
+	system.Broker = d.broker(body.take("broker"))
 	system.Capabilities = d.capabilities(body.take("capabilities"), described)
 	body.done()
 	return system

@@ -4,6 +4,7 @@ package integration
 import (
 	"time"
 
+	"github.com/accord-sync/accord/internal/broker"
 	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -42,8 +43,11 @@ type System struct {
 	Auth Auth
 	// Limits are the customer's plan.
 	Limits Limits
-	// Webhook is how the system calls us; without a secret the side is only polled.
+	// Webhook is how the system calls us; without a secret it does not.
 	Webhook Webhook
+	// Broker is where it leaves messages for us; nil: nowhere. Without webhook and
+	// broker the side is only polled.
+	Broker *broker.Config
 	// Capabilities are what the server can do.
 	Capabilities Capabilities
 }

@@ -59,10 +59,26 @@ type SideState struct {
 	WebhookCheckedAt                 time.Time
 	// WebhookVersion is the version of the integration it was registered for.
 	WebhookVersion int
+	// Broker is how the subscription of the side's broker is.
+	Broker BrokerState
 	// Capabilities is what was probed, as JSON; empty before.
 	Capabilities string
 	// Skew is the server's clock minus ours as last measured.
 	Skew time.Duration
+}
+
+// BrokerState is how a subscription is, as the worker said that spoke last.
+type BrokerState struct {
+	// State is "", "receiving" or "failed"; Reason the code of the failure, At since when.
+	State, Reason string
+	At            time.Time
+	// TakenAt is about when a message was last stored.
+	TakenAt time.Time
+	// Unreadable counts messages that could not be read, UnreadableCode says why the
+	// last could not, UnreadableAt when that was.
+	Unreadable     int
+	UnreadableCode string
+	UnreadableAt   time.Time
 }
 
 // Plan is what is known at now of the vendor's plan: its calls a minute, and how

@@ -81,6 +81,9 @@ type Connections interface {
 	FindConnection(ctx context.Context, id string) (Connection, error)
 	// ListConnections pages the connections of a tenant; empty tenant: all.
 	ListConnections(ctx context.Context, tenant string, options ListOptions) (items []Connection, next string, err error)
+	// Versions returns key, state and version of every connection of every tenant, by
+	// id, and nothing else: cheap enough to ask every few seconds.
+	Versions(ctx context.Context) ([]Connection, error)
 	// DeleteConnection removes a connection and everything that belongs to it.
 	DeleteConnection(ctx context.Context, key Key) error
 }

@@ -64,6 +64,9 @@ func CheckPlan(allowPrivate []netip.Prefix, now func() time.Time) func(text stri
 			Open: func(side record.Side) (connector.Connector, error) {
 				return app.OpenAlone(plan, side, allowPrivate, now)
 			},
+			Broker: func(ctx context.Context, side record.Side) error {
+				return app.CheckBroker(ctx, plan, side, allowPrivate)
+			},
 		}, nil
 	}
 }

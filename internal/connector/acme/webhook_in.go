@@ -41,9 +41,14 @@ func (Driver) ParseWebhook(header http.Header, body []byte, secrets []string, no
 	if !matched {
 		return nil, fault.New(fault.Unauthorized, "the webhook's signature does not match; check the webhook secret")
 	}
+	return Driver{}.ReadMessage(header, body)
+}
+
+// ReadMessage reads the batch of thin events, or one of them.
+func (Driver) ReadMessage(_ http.Header, body []byte) ([]connector.Event, error) {
 	value, err := transport.DecodeJSON(body)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the webhook's body is not JSON")
+		return nil, fault.New(fault.Invalid, "the event's body is not JSON")
 	}
 	batch, ok := value.([]any)
 	if !ok {
@@ -109,7 +114,7 @@ func readBatch(batch []any, hash string) ([]connector.Event, error) {
 	}
 	// One broken event must not cost the others; a batch of nothing else is refused.
 	if broken > 0 && broken == len(batch) {
-		return nil, fault.New(fault.Invalid, "the webhook's body holds no event that can be read")
+		return nil, fault.New(fault.Invalid, "the body holds no event that can be read")
 	}
 	return events, nil
 }

@@ -31,17 +31,31 @@ func (d Driver) ParseWebhookAt(address string, header http.Header, body []byte, 
 	if err != nil {
 		return nil, err
 	}
+	return d.read(fallbackID, body)
+}
+
+// ReadMessage reads the events of a body, whoever vouches for them.
+func (d Driver) ReadMessage(_ http.Header, body []byte) ([]connector.Event, error) {
+	if d.manifest.Webhook == nil {
+		return nil, fault.New(fault.Invalid, "the manifest of %s does not say what an event looks like", d.manifest.Title)
+	}
+	return d.read("", body)
+}
+
+// read reads one event or a batch.
+func (d Driver) read(fallbackID string, body []byte) ([]connector.Event, error) {
+	list := d.manifest.Webhook.Events.List
 	value, err := transport.DecodeJSON(body)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the webhook's body is not JSON")
+		return nil, fault.New(fault.Invalid, "the event's body is not JSON")
 	}
-	found, present := manifest.Look(value, webhook.Events.List)
+	found, present := manifest.Look(value, list)
 	batch, isList := found.([]any)
 	if !isList {
 		batch = []any{found}
 	}
 	if !present {
-		return nil, fault.New(fault.Invalid, "the webhook's body has no %s", webhook.Events.List)
+		return nil, fault.New(fault.Invalid, "the event's body has no %s", list)
 	}
 	if fallbackID == "" {
 		fallbackID = transport.BodyHash(body)
@@ -59,7 +73,7 @@ func (d Driver) ParseWebhookAt(address string, header http.Header, body []byte, 
 	}
 	// One broken event must not cost the others; a batch of nothing else is refused.
 	if broken > 0 && broken == len(batch) {
-		return nil, fault.New(fault.Invalid, "the webhook's body holds no event that can be read")
+		return nil, fault.New(fault.Invalid, "the body holds no event that can be read")
 	}
 	return events, nil
 }

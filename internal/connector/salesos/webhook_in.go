@@ -30,9 +30,14 @@ func (Driver) ParseWebhook(header http.Header, body []byte, secrets []string, _ 
 	if !transport.Signed(body, sum, secrets) {
 		return nil, fault.New(fault.Unauthorized, "the webhook's signature does not match; check the webhook secret")
 	}
+	return Driver{}.ReadMessage(header, body)
+}
+
+// ReadMessage reads the events of a body, whoever vouches for them.
+func (Driver) ReadMessage(header http.Header, body []byte) ([]connector.Event, error) {
 	value, err := transport.DecodeJSON(body)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the webhook's body is not JSON")
+		return nil, fault.New(fault.Invalid, "the event's body is not JSON")
 	}
 	hash := transport.BodyHash(body)
 	switch typed := value.(type) {
@@ -43,7 +48,7 @@ func (Driver) ParseWebhook(header http.Header, body []byte, secrets []string, _ 
 		for i, item := range typed {
 			object, ok := item.(map[string]any)
 			if !ok {
-				return nil, fault.New(fault.Invalid, "the webhook's body holds something that is not an event")
+				return nil, fault.New(fault.Invalid, "the body holds something that is not an event")
 			}
 			read, err := readEvent(http.Header{}, object, hash+"-"+strconv.Itoa(i))
 			if err != nil {
@@ -53,7 +58,7 @@ func (Driver) ParseWebhook(header http.Header, body []byte, secrets []string, _ 
 		}
 		return events, nil
 	}
-	return nil, fault.New(fault.Invalid, "the webhook's body is not an event")
+	return nil, fault.New(fault.Invalid, "the body is not an event")
 }
 
 // signature reads the header strictly: anything malformed is as bad as a wrong one.
@@ -76,7 +81,7 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 		kind = header.Get("X-SalesOS-Event")
 	}
 	if kind == "" {
-		return nil, fault.New(fault.Invalid, "the webhook's event has no type")
+		return nil, fault.New(fault.Invalid, "the event has no type")
 	}
 	word, _, _ := strings.Cut(kind, ".")
 	object, known := objectOfSingular(word)
@@ -85,7 +90,7 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 	}
 	id, shown, ok := eventRecord(body, object)
 	if !ok {
-		return nil, fault.New(fault.Invalid, "the webhook's %s event names no record", transport.SafeToken(kind))
+		return nil, fault.New(fault.Invalid, "the %s event names no record", transport.SafeToken(kind))
 	}
 	event := connector.Event{Object: object.Name, RecordID: id, Kind: transport.SafeToken(kind), ID: fallbackID}
 	if own, ok := transport.ParseID(body["id"]); ok {

@@ -17,6 +17,7 @@ func connectionTests() []test {
 		{"versions that were replaced", connectionReplaced},
 		{"state", connectionState},
 		{"list by tenant", connectionList},
+		{"versions of all", connectionVersions},
 		{"delete takes everything", connectionDelete},
 	}
 }
@@ -45,6 +46,19 @@ func connectionRoundTrip(w *world) {
 	// Ids are unique over all tenants, since they are looked up without one.
 	c.Tenant = "other"
 	w.code(fault.Conflict, w.store.CreateConnection(w.ctx, c))
+}
+
+func connectionVersions(w *world) {
+	w.ok(w.store.CreateConnection(w.ctx, ledger.Connection{Key: ledger.Key{Tenant: "other", Connection: "a"}, Name: "n", Integration: "i"}))
+	c, err := w.store.Connection(w.ctx, w.key)
+	w.ok(err)
+	c.Version++
+	w.ok(w.store.UpdateConnection(w.ctx, c))
+	w.ok(w.store.SetConnectionState(w.ctx, w.key, ledger.Paused, "why"))
+	found, err := w.store.Versions(w.ctx)
+	w.ok(err)
+	require.Contains(w, found, ledger.Connection{Key: ledger.Key{Tenant: "other", Connection: "a"}, State: ledger.Draft, Version: 1})
+	require.Contains(w, found, ledger.Connection{Key: w.key, State: ledger.Paused, Version: c.Version})
 }
 
 func connectionReplaced(w *world) {

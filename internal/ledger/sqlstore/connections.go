@@ -245,6 +245,21 @@ func (s *Store) selectConnections(ctx context.Context, where string, args ...any
 	return items, err
 }
 
+// Versions implements ledger.Connections.
+func (s *Store) Versions(ctx context.Context) ([]ledger.Connection, error) {
+	var items []ledger.Connection
+	err := s.read(ctx, func(t *txn) error {
+		items = nil
+		return t.rows("SELECT tenant_id, connection_id, state, version FROM connections ORDER BY connection_id", nil, func(scan func(...any) error) error {
+			var c ledger.Connection
+			err := scan(&c.Tenant, &c.Connection, &c.State, &c.Version)
+			items = append(items, c)
+			return err
+		})
+	})
+	return items, err
+}
+
 func (s *Store) scanConnection(scan func(...any) error) (c ledger.Connection, err error) {
 	var variables, secrets []byte
 	var created, updated int64

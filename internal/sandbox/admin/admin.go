@@ -77,6 +77,8 @@ func New(o Options) http.Handler {
 	handle("POST webhooks/retry", s.retry)
 	handle("POST webhooks/spoil", s.spoil)
 	handle("POST webhooks/forge", s.forge)
+	handle("PUT broker", s.setBroker)
+	handle("DELETE broker", s.removeBroker)
 	handle("GET limits", func(*http.Request) (any, error) { return s.Limits.Get(), nil })
 	handle("PUT limits", s.setLimits)
 	handle("GET faults", func(*http.Request) (any, error) { return s.Faults.List(), nil })

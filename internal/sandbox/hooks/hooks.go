@@ -104,6 +104,7 @@ type Queue struct {
 	closed  bool
 	seq     int
 	hooks   []*Hook
+	outlet  *outlet
 	ready   [][]*message
 	open    map[string][]Event
 	sending int
@@ -153,6 +154,9 @@ func (q *Queue) Close() {
 	q.mu.Unlock()
 	q.cancel()
 	q.wg.Wait()
+	if q.outlet != nil {
+		q.outlet.close()
+	}
 	q.client.CloseIdleConnections()
 }
 
@@ -197,13 +201,15 @@ func (q *Queue) Remove(id string) bool {
 	return len(q.hooks) < before
 }
 
-// List gives all hooks in the order of their creation.
+// List gives all hooks that were registered, in the order of their creation.
 func (q *Queue) List() []Hook {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	out := make([]Hook, 0, len(q.hooks))
 	for _, h := range q.hooks {
-		out = append(out, *h)
+		if h.ID != brokerHook {
+			out = append(out, *h)
+		}
 	}
 	return out
 }

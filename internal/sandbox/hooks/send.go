@@ -42,7 +42,11 @@ func (q *Queue) send(m *message) {
 	}
 	body, header, err := q.encode(h, m)
 	status := 0
-	if err == nil {
+	switch {
+	case err != nil:
+	case h.ID == brokerHook:
+		status = q.publish(m.ID, body, header)
+	default:
 		status = q.post(h.URL, body, header)
 	}
 	q.mu.Lock()
@@ -73,7 +77,7 @@ func (q *Queue) count(h *Hook, ok bool) {
 		return
 	}
 	h.Failures++
-	if q.opts.DisableAfter > 0 && h.Failures >= q.opts.DisableAfter {
+	if q.opts.DisableAfter > 0 && h.ID != brokerHook && h.Failures >= q.opts.DisableAfter {
 		h.Active = false
 	}
 }
@@ -202,8 +206,9 @@ func (q *Queue) RetryNow() {
 	}
 }
 
-// Reset forgets all hooks and messages.
+// Reset forgets all hooks, the broker and messages.
 func (q *Queue) Reset() {
+	q.PublishTo(nil)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for m, t := range q.retries {

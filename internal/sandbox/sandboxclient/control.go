@@ -43,6 +43,16 @@ func (c *Client) Webhooks(ctx context.Context) (wire.HookState, error) {
 	return get[wire.HookState](ctx, c, http.MethodGet, "webhooks", nil)
 }
 
+// PublishTo has the server publish its events to a broker, beside the webhooks.
+func (c *Client) PublishTo(ctx context.Context, to wire.Broker) error {
+	return c.call(ctx, http.MethodPut, "broker", to, nil)
+}
+
+// StopPublishing ends PublishTo.
+func (c *Client) StopPublishing(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "broker", nil, nil)
+}
+
 // InjectFault arms a fault and gives its id.
 func (c *Client) InjectFault(ctx context.Context, f wire.Fault) (string, error) {
 	var out struct {

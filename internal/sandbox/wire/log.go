@@ -118,6 +118,18 @@ type Spoil struct {
 	Fields []string `json:"fields,omitempty"`
 }
 
+// Broker is where a server publishes its events.
+type Broker struct {
+	// Kind is the make of the broker: nats.
+	Kind string `json:"kind"`
+	// URL is its address without credentials; Topic what is published to.
+	URL   string `json:"url"`
+	Topic string `json:"topic"`
+	// Username and Password are the log-in; none when empty.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
 // Forge sends an event that never happened to every hook that wants it, once.
 // Without Signed its signature is wrong.
 type Forge struct {

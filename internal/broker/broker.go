@@ -1,0 +1,112 @@
+// Package broker is the seam to message brokers, where systems leave messages for
+// each other: what a message is, how it is received and sent. It knows nothing of
+// connections and records. Package client has the implementations.
+package broker
+
+import (
+	"context"
+	"net/http"
+)
+
+// Kind is the make of a broker.
+type Kind string
+
+// The kinds of Config.
+const (
+	// NATS is a NATS server with JetStream.
+	NATS Kind = "nats"
+)
+
+// Kinds are all of them.
+func Kinds() []string { return []string{string(NATS)} }
+
+// Title is the product's name in sentences for people.
+func (k Kind) Title() string {
+	return map[Kind]string{NATS: "NATS"}[k]
+}
+
+// The kinds of Auth.
+const (
+	// AuthNone sends no credentials.
+	AuthNone = "none"
+	// AuthBasic is a user with a password.
+	AuthBasic = "basic"
+	// AuthToken is a token by itself (NATS).
+	AuthToken = "token"
+)
+
+// Auth is how we log in.
+type Auth struct {
+	// Kind is AuthNone (default) or one of the others that the broker knows.
+	Kind string
+	// Username and Password of AuthBasic, Token of AuthToken.
+	Username, Password, Token string
+}
+
+// Config says where messages are and how they are reached.
+type Config struct {
+	Kind Kind
+	// URL is the address of the broker; NATS takes several, separated by commas.
+	URL string
+	// Stream is the JetStream stream of NATS.
+	Stream string
+	// Topic narrows what is received: a subject of NATS, with its wildcards. Empty:
+	// all that the stream has.
+	Topic string
+	// Group is the name under which the broker remembers how far we are. All that
+	// subscribe with the same one share the messages.
+	Group string
+	// Unreadable is the topic that messages are put on which cannot be read. Empty:
+	// they are handed back as refused, where the broker has a place for such, or dropped.
+	Unreadable string
+	Auth       Auth
+}
+
+// Message is one message.
+type Message struct {
+	// ID is the publisher's own, empty for none. A broker that drops repeats does so by it.
+	ID string
+	// Header are the message's properties, which may be none.
+	Header http.Header
+	Body   []byte
+
+	// Receipt is the client's own: by it a message is acknowledged.
+	Receipt any
+}
+
+// The limits of what is received at once.
+const (
+	// MaxBatch is how many messages Receive answers at most.
+	MaxBatch = 64
+	// MaxBody is the largest message that is read, in bytes, as for a webhook.
+	MaxBody = 1 << 20
+)
+
+// Subscription receives messages. It is used by one goroutine.
+//
+// What is neither acknowledged nor refused when the subscription is closed, or its
+// process dies, is delivered again, to whoever subscribes in the same group.
+type Subscription interface {
+	// Receive waits for messages and answers one at least and MaxBatch at most. It
+	// ends with ctx, and with fault.Unavailable when the broker is lost: close the
+	// subscription then, and open another one.
+	Receive(ctx context.Context) ([]Message, error)
+	// Acknowledge tells the broker that messages are dealt with. After an error they
+	// may come again.
+	Acknowledge(ctx context.Context, messages []Message) error
+	// Refuse tells it that messages are of no use: it does not deliver them again,
+	// and puts them aside where it was told to.
+	Refuse(ctx context.Context, messages []Message) error
+	// Close ends the subscription and gives back what is still open.
+	Close()
+}
+
+// Publisher sends messages. It is safe for concurrent use.
+type Publisher interface {
+	// Publish sends a message to a topic and returns when the broker has it for
+	// good. A message whose fate is unknown is fault.Transient with MaybeApplied;
+	// repeat it with the same ID.
+	Publish(ctx context.Context, topic string, message Message) error
+	// Close ends the connection.
+	Close()
+}
