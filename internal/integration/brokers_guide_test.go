@@ -59,4 +59,7 @@ func TestTheGuideOnBrokers(t *testing.T) {
 }
 
 // body is a file from its systems on.
-func body(text string) string { return text[strings.Index(text, "\nsystems:"):] }
+func body(text string) string {
+	_, after, _ := strings.Cut(text, "\nsystems:")
+	return after
+}

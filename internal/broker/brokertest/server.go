@@ -40,7 +40,7 @@ func NATS(t testing.TB) *Server {
 	_, port, err := net.SplitHostPort(s.address)
 	require.NoError(t, err)
 	s.command = func() *exec.Cmd {
-		return exec.Command(program, "-js", "-sd", filepath.Join(dir, "data"), "-a", "127.0.0.1", "-p", port, "--user", s.Username, "--pass", s.Password)
+		return exec.CommandContext(context.Background(), program, "-js", "-sd", filepath.Join(dir, "data"), "-a", "127.0.0.1", "-p", port, "--user", s.Username, "--pass", s.Password)
 	}
 	s.ready = func(ctx context.Context) error {
 		var dialer net.Dialer
@@ -106,7 +106,8 @@ func (s *Server) Stop() {
 // freeAddress is a loopback address that nobody listens on now.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()

@@ -22,8 +22,6 @@ const (
 	natsAckWait = 30 * time.Second
 	// natsPull is how long one request for messages lasts.
 	natsPull = 5 * time.Second
-	// natsGather is how long a batch that has begun waits for more.
-	natsIdle = time.Hour
 )
 
 // natsDialer lets the client use our dialer.
