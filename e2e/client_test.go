@@ -74,6 +74,14 @@ type runStatus struct {
 	Progress struct {
 		Done  int  `json:"done"`
 		Total *int `json:"total"`
+		// Listing is there while the total is not known.
+		Listing *struct {
+			Stream, Side string
+			Done         int
+			Total        *int
+		} `json:"listing"`
+		PerMinute   *float64 `json:"per_minute"`
+		SecondsLeft *int     `json:"seconds_left"`
 	} `json:"progress"`
 	Counts struct {
 		Read, Created, Updated, Deleted, Linked, Unchanged, Conflicts, Parked, Held int

@@ -7,6 +7,7 @@
 //	go test -tags e2e ./e2e/...                                   everything
 //	go test -tags e2e ./e2e -run TestRecordedDay -record          also writes workflows/testdata/replay
 //	go test -tags e2e ./e2e -run TestChaos -args -chaos 2m -rate 100 -seed 7    a storm
+//	go test -tags e2e ./e2e -run TestLargeFirstLoad -v -timeout 0 -args -leads 100000 -plan 30000
 //
 // E2E_KEEP=FOLDER keeps the logs of a stack whose test failed.
 //
@@ -29,6 +30,8 @@ var (
 	rate     = flag.Float64("rate", 50, "edits a second in TestChaos, on both sides together")
 	seed     = flag.Uint64("seed", 20261122, "what TestChaos plays; 0 takes a new one")
 	chaosDB  = flag.String("chaosdb", "postgres", "the database of TestChaos: postgres or sqlite")
+	leads    = flag.Int("leads", 1000, "how many leads TestLargeFirstLoad loads")
+	plan     = flag.Int("plan", 1200, "the calls a minute that each server of TestLargeFirstLoad allows")
 	programs = flag.String("programs", "", "folder with accord, worker and api to test; default: build them")
 )
 

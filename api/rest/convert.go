@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -70,10 +71,11 @@ func runOf(run ledger.Run) Run {
 		StartedAt: run.StartedAt.UTC(), EndedAt: optionalTime(run.EndedAt), WorkflowId: run.WorkflowID,
 		Counts: countsOf(run.Counts),
 	}
-	answer.Progress.Done = run.Done
-	if run.Total >= 0 {
-		total := run.Total
-		answer.Progress.Total = &total
+	far := control.ProgressOf(run)
+	answer.Progress.Done, answer.Progress.Total = far.Done, far.Total
+	answer.Progress.PerMinute, answer.Progress.SecondsLeft = far.PerMinute, far.SecondsLeft
+	if at := far.Listing; at != nil {
+		answer.Progress.Listing = &ListingProgress{Stream: at.Stream, Side: Side(at.Side), Done: at.Done, Total: at.Total}
 	}
 	return answer
 }

@@ -650,6 +650,17 @@ type LinkList struct {
 // LinkState defines model for LinkState.
 type LinkState string
 
+// ListingProgress The listing that a run is at while its total is not known
+type ListingProgress struct {
+	// Done Rows read
+	Done   int    `json:"done"`
+	Side   Side   `json:"side"`
+	Stream string `json:"stream"`
+
+	// Total Rows there are; absent if the server does not say
+	Total *int `json:"total,omitempty"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code transient, throttled, auth, forbidden, invalid, duplicate, stale, gone, busy, usage, not_found, method_not_allowed, conflict, too_large, unauthorized, unavailable or internal
@@ -751,7 +762,7 @@ type RestoredInput struct {
 	From *time.Time `json:"from,omitempty"`
 }
 
-// Run Example: {"connection":"cn_01jd3xw7c2q4m5n6p7r8s9t0v1","counts":{"conflicts":0,"created":300,"deleted":0,"held":0,"linked":70,"parked":0,"read":500,"unchanged":0,"updated":0},"ended_at":null,"id":"rn_01jd3xw7c2q4m5n6p7r8s9t0v1","kind":"backfill","progress":{"done":370,"total":1000},"started_at":"2026-11-21T09:30:00Z","state":"running","stream":"leads","workflow_id":"run/default/cn_01jd3xw7c2q4m5n6p7r8s9t0v1/backfill"}
+// Run Example: {"connection":"cn_01jd3xw7c2q4m5n6p7r8s9t0v1","counts":{"conflicts":0,"created":300,"deleted":0,"held":0,"linked":70,"parked":0,"read":500,"unchanged":0,"updated":0},"ended_at":null,"id":"rn_01jd3xw7c2q4m5n6p7r8s9t0v1","kind":"backfill","progress":{"done":370,"per_minute":420,"seconds_left":90,"total":1000},"started_at":"2026-11-21T09:30:00Z","state":"running","stream":"leads","workflow_id":"run/default/cn_01jd3xw7c2q4m5n6p7r8s9t0v1/backfill"}
 type Run struct {
 	Connection string     `json:"connection"`
 	Counts     Counts     `json:"counts"`
@@ -765,7 +776,19 @@ type Run struct {
 	Joined   *bool   `json:"joined,omitempty"`
 	Kind     RunKind `json:"kind"`
 	Progress struct {
-		Done  int  `json:"done"`
+		// Done Records finished
+		Done int `json:"done"`
+
+		// Listing The listing that a run is at while its total is not known
+		Listing *ListingProgress `json:"listing,omitempty"`
+
+		// PerMinute The pace of late: rows while it lists, records after; absent while unknown
+		PerMinute *float64 `json:"per_minute,omitempty"`
+
+		// SecondsLeft At that pace until all is done or, while it lists, until that listing is; absent while unknown
+		SecondsLeft *int `json:"seconds_left,omitempty"`
+
+		// Total Records in all; absent until everything is listed
 		Total *int `json:"total,omitempty"`
 	} `json:"progress"`
 	StartedAt time.Time `json:"started_at"`

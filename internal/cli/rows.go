@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -52,13 +53,9 @@ func list(rows []row) row {
 }
 
 func runRow(run ledger.Run) row {
-	progress := row{"done": run.Done}
-	if run.Total >= 0 {
-		progress["total"] = run.Total
-	}
 	return row{
 		"id": run.ID, "connection": run.Key.Connection, "kind": run.Kind, "stream": orNull(run.Stream), "state": run.State,
-		"started_at": run.StartedAt.UTC(), "ended_at": timeOrNull(run.EndedAt), "progress": progress, "counts": run.Counts,
+		"started_at": run.StartedAt.UTC(), "ended_at": timeOrNull(run.EndedAt), "progress": control.ProgressOf(run), "counts": run.Counts,
 		"workflow_id": run.WorkflowID, "error": orNull(run.Error),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
@@ -128,17 +129,22 @@ func (p *progress) show(run ledger.Run) {
 	}
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(string(run.Kind)),
-			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 	}
-	if run.Total > 0 && p.bar.GetMax64() != int64(run.Total) {
-		p.bar.ChangeMax64(int64(run.Total))
+	far := control.ProgressOf(run)
+	done, total := far.Done, far.Total
+	if far.Listing != nil {
+		done, total = far.Listing.Done, far.Listing.Total
 	}
-	done := int64(run.Done)
-	if run.Total > 0 {
+	if total != nil && *total > 0 {
+		if p.bar.GetMax64() != int64(*total) {
+			p.bar.ChangeMax64(int64(*total))
+		}
 		// A full bar would end itself before the run does.
-		done = min(done, int64(run.Total)-1)
+		done = min(done, *total-1)
 	}
-	_ = p.bar.Set64(max(done, 0)) // a bar that cannot be drawn changes nothing
+	p.bar.Describe(string(run.Kind) + ": " + howFar(far))
+	_ = p.bar.Set64(int64(max(done, 0))) // a bar that cannot be drawn changes nothing
 }
 
 func (p *progress) end() {

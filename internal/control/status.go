@@ -19,6 +19,8 @@ type Status struct {
 	Held          int            `json:"held"`
 	Sides         SidesStatus    `json:"sides"`
 	Streams       []StreamStatus `json:"streams"`
+	// Runs are those under way.
+	Runs []RunStatus `json:"runs,omitempty"`
 	// Restored says that the ledger was put back to an older state, if it was.
 	Restored *ledger.Restored `json:"restored,omitempty"`
 }
@@ -99,6 +101,9 @@ func (c *Control) Status(ctx context.Context, key ledger.Key) (Status, error) {
 		return Status{}, err
 	}
 	if status.Sides.Right, err = c.side(ctx, key, record.Right, now); err != nil {
+		return Status{}, err
+	}
+	if status.Runs, err = c.running(ctx, key); err != nil {
 		return Status{}, err
 	}
 	status.Streams, err = c.streams(ctx, key, now)

@@ -21,6 +21,8 @@ type DrainRequest struct {
 	// RunID takes only rows of this run, first loads included; empty: live and
 	// polled changes.
 	RunID string
+	// Stream takes only rows of this stream; empty: of all.
+	Stream string
 	// For is the longest stay by the clock; default 20 s.
 	For time.Duration
 	// Stop is closed when the worker stops; may be nil.
@@ -101,7 +103,7 @@ func inFlight(in *Installed) int {
 
 // idle fills in what is left.
 func (e *Engine) idle(ctx context.Context, key ledger.Key, request DrainRequest, result DrainResult) (DrainResult, error) {
-	pending, err := e.options.Store.Pending(ctx, key, ledger.PendingFilter{RunID: request.RunID, SkipBackfill: request.RunID == ""})
+	pending, err := e.options.Store.Pending(ctx, key, ledger.PendingFilter{RunID: request.RunID, Stream: request.Stream, SkipBackfill: request.RunID == ""})
 	if err != nil {
 		return result, err
 	}
@@ -163,7 +165,7 @@ func (d *drain) run(ctx context.Context) error {
 		claimedAt := d.engine.options.Now()
 		rows, err := d.engine.options.Store.Claim(ctx, d.key, ledger.ClaimRequest{
 			Shard: d.request.Shard, Shards: max(d.request.Shards, 1), MaxLane: laneOf(d.request), RunID: d.request.RunID,
-			Limit: free, TTL: d.engine.options.Lease,
+			Stream: d.request.Stream, Limit: free, TTL: d.engine.options.Lease,
 		})
 		if err != nil {
 			return err

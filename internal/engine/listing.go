@@ -61,21 +61,55 @@ func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListReque
 	}
 	ctx = transport.WithRun(ctx, request.RunID)
 	l := &lister{engine: e, in: in, request: request, end: e.options.Now().Add(stay(request.For))}
-	for _, stream := range in.dependenciesFirst() {
-		if request.Stream != "" && stream.Spec.Name != request.Stream {
-			continue
-		}
-		finished, err := l.stream(ctx, stream)
-		if retryAt, code := e.waitFor(err); !retryAt.IsZero() {
-			l.result.RetryAt, l.result.Code = retryAt, code
-			return l.result, nil
-		}
-		if err != nil || !finished {
-			return l.result, err
-		}
+	finished, err := l.all(ctx)
+	if retryAt, code := e.waitFor(err); !retryAt.IsZero() {
+		l.result.RetryAt, l.result.Code = retryAt, code
+		return l.result, nil
+	}
+	if err != nil || !finished {
+		return l.result, err
 	}
 	l.result.Finished = true
 	return l.result, e.countTotal(ctx, key, request.RunID)
+}
+
+// all lists every stream before it works on those that others refer to, so that the
+// run's total is known before the first write. A natural key that holds a reference
+// is told when that can be translated.
+func (l *lister) all(ctx context.Context) (bool, error) {
+	for _, stream := range l.streams() {
+		if finished, err := l.stream(ctx, stream); err != nil || !finished {
+			return false, err
+		}
+	}
+	if err := l.engine.countTotal(ctx, l.in.Key, l.request.RunID); err != nil {
+		return false, err
+	}
+	for _, stream := range l.streams() {
+		if stream.matchesByReference() {
+			if finished, err := l.keyed(ctx, stream); err != nil || !finished {
+				return false, err
+			}
+		}
+		if !l.in.referred(stream.Spec.Name) {
+			continue
+		}
+		if finished, err := l.workedOff(ctx, stream); err != nil || !finished {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// streams are those of the run, each after those that it refers to.
+func (l *lister) streams() []Stream {
+	var wanted []Stream
+	for _, stream := range l.in.dependenciesFirst() {
+		if l.request.Stream == "" || stream.Spec.Name == l.request.Stream {
+			wanted = append(wanted, stream)
+		}
+	}
+	return wanted
 }
 
 // countTotal stores how many records the run has in all, once both sides of
@@ -141,7 +175,12 @@ func (l *lister) over(ctx context.Context) bool {
 	return !l.engine.options.Now().Before(l.end)
 }
 
+// stream lists both sides of a stream, once.
 func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
+	last, err := l.engine.options.Store.Cursor(ctx, l.in.Key, stream.Spec.Name, record.Right, l.request.RunID)
+	if err != nil || last.Closed {
+		return err == nil, err
+	}
 	for _, side := range stream.sides() {
 		finished, err := l.side(ctx, stream, side)
 		if err != nil || !finished {
@@ -159,15 +198,27 @@ func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
 	if err := l.engine.listed(ctx, l.in.Key, stream, l.request.Kind); err != nil {
 		return false, err
 	}
-	return l.linkedFirst(ctx, stream)
+	return true, l.close(ctx, stream)
 }
 
-// linkedFirst works on the rows of a stream that others refer to before those
-// are listed, so that their references can be translated.
-func (l *lister) linkedFirst(ctx context.Context, stream Stream) (bool, error) {
-	if !l.in.referred(stream.Spec.Name) {
-		return true, nil
+// close notes that a stream is listed: the records that the run makes from here on
+// were not shown by its listings, and nobody is to look for them.
+func (l *lister) close(ctx context.Context, stream Stream) error {
+	store := l.engine.options.Store
+	last, err := store.Cursor(ctx, l.in.Key, stream.Spec.Name, record.Right, l.request.RunID)
+	if err != nil {
+		return err
 	}
+	last.Closed = true
+	_, err = store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
+		Stream: stream.Spec.Name, Side: record.Right, Scope: l.request.RunID, Cursor: last, NudgeFor: nudgeLife,
+	})
+	return err
+}
+
+// workedOff works on the rows of a stream that others refer to, so that references
+// can be translated.
+func (l *lister) workedOff(ctx context.Context, stream Stream) (bool, error) {
 	for {
 		waiting, err := l.engine.options.Store.Pending(ctx, l.in.Key, ledger.PendingFilter{RunID: l.request.RunID, Stream: stream.Spec.Name})
 		if err != nil || waiting.Untried == 0 {
@@ -176,7 +227,9 @@ func (l *lister) linkedFirst(ctx context.Context, stream Stream) (bool, error) {
 		if l.over(ctx) {
 			return false, nil
 		}
-		drained, err := l.engine.Drain(ctx, l.in.Key, DrainRequest{RunID: l.request.RunID, For: l.end.Sub(l.engine.options.Now()), Stop: l.request.Stop})
+		drained, err := l.engine.Drain(ctx, l.in.Key, DrainRequest{
+			RunID: l.request.RunID, Stream: stream.Spec.Name, For: l.end.Sub(l.engine.options.Now()), Stop: l.request.Stop,
+		})
 		if err != nil || drained.Paused {
 			l.result.Paused = drained.Paused
 			return false, err
@@ -211,7 +264,7 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 		page, err := l.engine.listPage(ctx, l.in, stream, side, l.lane(), cursor)
 		if !anew && deadPage(err, cursor) {
 			// What is listed once more equals what was seen; it costs no look.
-			anew, cursor.Page = true, ""
+			anew, cursor.Page, cursor.Read = true, "", 0
 			continue
 		}
 		if err != nil {
@@ -236,6 +289,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 		cursor.PendingHighWater = l.engine.highWater(page)
 	}
 	cursor.Page, cursor.Done = page.Next, page.Next == ""
+	cursor.Read, cursor.Total = cursor.Read+len(page.Records), page.Total
 	unchanged := len(page.Records) - rows.records
 	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
 		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: rows.seen, Changes: rows.changes,
@@ -246,7 +300,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	}
 	l.result.Read += len(page.Records)
 	l.result.Enqueued += len(rows.changes)
-	if !cursor.Done {
+	if !cursor.Done || stream.matchesByReference() {
 		return cursor, nil
 	}
 	// What was listed from here on needs no poll to look at it again.

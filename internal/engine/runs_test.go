@@ -272,3 +272,50 @@ func TestARemovedStreamLeavesNothingOpen(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, pending.Changes+pending.Intents)
 }
+
+// The total of a run over several streams, of which one refers to the other, is
+// known before it writes the first record.
+func TestTheTotalOfARunIsKnownBeforeItsFirstWrite(t *testing.T) {
+	for _, kind := range []ledger.RunKind{ledger.RunBackfill, ledger.RunCompare} {
+		t.Run(string(kind), func(t *testing.T) {
+			b := startTrade(t, setup{})
+			for n := range 5 {
+				lead := b.put(record.Left, "leads", map[string]any{"name": "Ana", "email": fmt.Sprintf("ana%d@x.com", n)})
+				b.put(record.Left, "deals", map[string]any{"name": fmt.Sprint("Casa ", n), "lead_id": lead})
+			}
+			var totals []int
+			b.crash = func(step string) error {
+				if step == "before create" {
+					recent, _, err := b.store.ListRuns(b.ctx, b.key, ledger.ListOptions{Limit: 1})
+					require.NoError(t, err)
+					totals = append(totals, recent[0].Total)
+				}
+				return nil
+			}
+			run := b.run(kind)
+			require.Equal(t, 10, run.Counts.Created)
+			require.Len(t, totals, 10)
+			require.NotContains(t, totals, -1)
+			require.GreaterOrEqual(t, totals[0], 10)
+			b.crash = nil
+			b.silent()
+		})
+	}
+}
+
+// A natural key with a reference can only be compared when that is translated.
+func TestAKeyWithAReferenceIsComparedWhenItCanBeTranslated(t *testing.T) {
+	b := startTrade(t, setup{})
+	for n := range 3 {
+		email := fmt.Sprintf("ana%d@x.com", n)
+		lead := b.put(record.Left, "leads", map[string]any{"name": "Ana", "email": email})
+		b.put(record.Left, "deals", map[string]any{"name": "Casa", "lead_id": lead})
+		contact := b.put(record.Right, "leads", map[string]any{"first_name": "Ana", "email": email})
+		b.put(record.Right, "deals", map[string]any{"title": "Casa", "contact_id": contact})
+	}
+	run := b.run(ledger.RunBackfill)
+	require.Equal(t, 6, run.Counts.Linked, "three leads, and their three deals of one name")
+	require.Zero(t, run.Counts.Created)
+	require.Len(t, b.alive(record.Left, "deals"), 3)
+	require.Len(t, b.alive(record.Right, "deals"), 3)
+}

@@ -19,6 +19,18 @@ type Cursor struct {
 	PendingHighWater time.Time
 	// Done is set for listings that are read once (a run's).
 	Done bool
+	// Closed is set on the right side of a stream of a run when all was listed and
+	// what the listings did not show was looked for: that is done once.
+	Closed bool `json:",omitempty"`
+	// Keyed is up to which record the natural keys of a stream were made anew once its
+	// references could be translated (also on the right side of a run's stream), and
+	// KeyedAll that all were.
+	Keyed    record.Ref `json:",omitzero"`
+	KeyedAll bool       `json:",omitempty"`
+	// Read counts the rows of the listing so far; Total is what the server says
+	// there are, -1 if it does not.
+	Read  int `json:",omitempty"`
+	Total int `json:",omitempty"`
 }
 
 // Seen is what a listing or read last showed of a record.

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"time"
+
+	"github.com/accord-sync/accord/internal/record"
 )
 
 // RunKind is the kind of a run.
@@ -63,7 +65,36 @@ type Run struct {
 	Done, Total int
 	Counts      Counts
 	WorkflowID  string
+	// Listing is the listing at work, or the last one; nil before the first page.
+	Listing *ListingProgress
+	// PerMinute is how many records it has finished a minute of late; while Total is
+	// unknown, how many rows it has listed. 0: not known, or it stands still.
+	PerMinute float64
 	// Again is set when somebody asked for the same run while it was running:
 	// it lists once more before it ends.
 	Again bool
+}
+
+// ListingProgress is how far one listing of a run has come.
+type ListingProgress struct {
+	Stream string
+	Side   record.Side
+	// Done counts rows; Total is what the server says there are, -1 if it does not.
+	Done, Total int
+}
+
+// Left is how long it takes at the present pace until all of the run is done, or,
+// while it lists and its total is unknown, until the listing at work is; 0: not known.
+func (r Run) Left() time.Duration {
+	missing := r.Total - r.Done
+	if r.Total < 0 {
+		if r.Listing == nil || r.Listing.Total < 0 {
+			return 0
+		}
+		missing = r.Listing.Total - r.Listing.Done
+	}
+	if r.State != RunRunning || r.PerMinute <= 0 || missing <= 0 {
+		return 0
+	}
+	return time.Duration(float64(missing) / r.PerMinute * float64(time.Minute)).Round(time.Second)
 }

@@ -103,6 +103,9 @@ type Inbox interface {
 	// counts the claim. A row whose lease is held is passed over. Rows claimed
 	// by a worker that died become claimable when their lease expires.
 	Claim(ctx context.Context, key Key, request ClaimRequest) ([]Work, error)
+	// OfRun pages through what waits of a run and stream, in the order of the refs,
+	// behind after (zero: from the start), with what was shown of each.
+	OfRun(ctx context.Context, key Key, runID, stream string, after record.Ref, limit int) ([]Change, error)
 	// Pending says how much is waiting.
 	Pending(ctx context.Context, key Key, filter PendingFilter) (Pending, error)
 	// Extend takes more keys into a lease or renews it to now+ttl: all or
@@ -125,10 +128,10 @@ type ClaimRequest struct {
 	Shard, Shards int
 	// MaxLane leaves out less urgent lanes.
 	MaxLane Lane
-	// RunID, if set, takes only rows of that run.
-	RunID string
-	Limit int
-	TTL   time.Duration
+	// RunID, if set, takes only rows of that run; Stream only those of that stream.
+	RunID, Stream string
+	Limit         int
+	TTL           time.Duration
 }
 
 // PendingFilter narrows Pending.
@@ -248,8 +251,8 @@ type Listings interface {
 	// scope is "poll" or a run id.
 	Cursor(ctx context.Context, key Key, stream string, side record.Side, scope string) (Cursor, error)
 	// CommitPage stores, in one transaction, the seen rows, the changes and
-	// then the cursor of one listed page, and adds to the run. It returns
-	// whether a nudge is needed, like Enqueue.
+	// then the cursor of one listed page, and adds to the run, whose listing at
+	// work is what the cursor says. It returns whether a nudge is needed, like Enqueue.
 	CommitPage(ctx context.Context, key Key, page PageCommit) (needNudge bool, err error)
 	// SeenMany returns the seen rows of ids.
 	SeenMany(ctx context.Context, key Key, stream string, side record.Side, ids []string) (map[string]Seen, error)

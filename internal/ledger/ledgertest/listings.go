@@ -14,6 +14,7 @@ import (
 func listingTests() []test {
 	return []test{
 		{"a page is stored whole", listingPage},
+		{"a run tells its listing and its pace", listingPace},
 		{"cursors of scopes", listingCursors},
 		{"unseen records are enqueued", listingUnseen},
 		{"schedules", listingStreams},
@@ -55,6 +56,51 @@ func listingPage(w *world) {
 	need, err = w.store.CommitPage(w.ctx, w.key, page)
 	w.ok(err)
 	require.False(w, need, "nothing to wake anybody for")
+}
+
+func listingPace(w *world) {
+	w.startRun("run", ledger.RunBackfill, "")
+	look := func() ledger.Run {
+		run, err := w.store.Run(w.ctx, "run")
+		w.ok(err)
+		return run
+	}
+	require.Nil(w, look().Listing)
+	read := 0
+	page := func(after time.Duration, rows, done int) {
+		w.clock.Advance(after)
+		read += rows
+		_, err := w.store.CommitPage(w.ctx, w.key, ledger.PageCommit{
+			Stream: "leads", Side: record.Left, Scope: "run", RunID: "run", RunDone: done, Counts: ledger.Counts{Read: rows},
+			Cursor: ledger.Cursor{Page: "p", Read: read, Total: 10_000},
+		})
+		w.ok(err)
+	}
+	page(0, 100, 0)
+	require.Equal(w, &ledger.ListingProgress{Stream: "leads", Side: record.Left, Done: 100, Total: 10_000}, look().Listing)
+	for range 12 {
+		page(10*time.Second, 100, 0)
+	}
+	require.InDelta(w, 600, look().PerMinute, 60, "rows while the total is unknown")
+	require.InDelta(w, float64(10_000-1300)/10, look().Left().Seconds(), 90)
+	// Another kind of work, another pace: nothing is known of it yet.
+	w.ok(w.store.SetRunTotal(w.ctx, "run", 2000))
+	page(0, 0, 10)
+	require.Zero(w, look().PerMinute)
+	for range 12 {
+		page(10*time.Second, 0, 20)
+	}
+	require.InDelta(w, 120, look().PerMinute, 12, "records once it is known")
+	require.InDelta(w, float64(2000-250)/2, look().Left().Seconds(), 90)
+	w.clock.Advance(10 * time.Minute)
+	require.Zero(w, look().PerMinute, "it stands still")
+	require.Zero(w, look().Left())
+	page(0, 0, 1)
+	page(10*time.Second, 0, 20)
+	require.InDelta(w, 126, look().PerMinute, 20, "a standstill does not count")
+	_, err := w.store.EndRun(w.ctx, "run", ledger.RunSucceeded, "")
+	w.ok(err)
+	require.Zero(w, look().PerMinute)
 }
 
 func listingCursors(w *world) {

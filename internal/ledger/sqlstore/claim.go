@@ -86,6 +86,9 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 	if request.RunID != "" {
 		where += " AND i.run_id = " + next(request.RunID) + " AND i.run_id <> ''"
 	}
+	if request.Stream != "" {
+		where += " AND i.stream = " + next(request.Stream)
+	}
 	if request.Shards > 1 {
 		// Numbers are written out: a constant divisor keeps the types simple.
 		where += fmt.Sprintf(" AND i.bucket %% %d = %d", request.Shards, request.Shard)

@@ -62,6 +62,9 @@ func (s *Store) CommitPage(ctx context.Context, key ledger.Key, page ledger.Page
 		if err := t.addToRun(key, page.RunID, page.Counts, page.RunDone); err != nil {
 			return err
 		}
+		if err := t.putListing(key, page); err != nil {
+			return err
+		}
 		if len(page.Changes) == 0 {
 			return t.mustExist(key)
 		}

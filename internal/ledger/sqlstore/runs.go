@@ -12,13 +12,20 @@ const runColumns = `tenant_id, connection_id, id, kind, stream, state, error, st
 
 func (t *txn) selectRuns(where string, args ...any) ([]ledger.Run, error) {
 	var items []ledger.Run
-	err := t.rows("SELECT "+runColumns+" FROM runs WHERE "+where, args, func(scan func(...any) error) error {
+	err := t.rows("SELECT "+runColumns+", "+paceColumns+" FROM runs WHERE "+where, args, func(scan func(...any) error) error {
 		var r ledger.Run
 		var started, ended, again int64
+		var p pace
+		var at ledger.ListingProgress
 		c := &r.Counts
 		err := scan(&r.Key.Tenant, &r.Key.Connection, &r.ID, &r.Kind, &r.Stream, &r.State, &r.Error, &started, &ended, &r.Done, &r.Total,
-			&c.Read, &c.Created, &c.Updated, &c.Deleted, &c.Linked, &c.Unchanged, &c.Conflicts, &c.Parked, &c.Held, &r.WorkflowID, &again)
+			&c.Read, &c.Created, &c.Updated, &c.Deleted, &c.Linked, &c.Unchanged, &c.Conflicts, &c.Parked, &c.Held, &r.WorkflowID, &again,
+			&p.at, &p.done, &p.read, &p.markAt, &at.Stream, &at.Side, &at.Done, &at.Total)
 		r.StartedAt, r.EndedAt, r.Again = timeOf(started), timeOf(ended), again != 0
+		r.PerMinute = p.perMinute(r, t.now)
+		if at.Stream != "" {
+			r.Listing = &at
+		}
 		items = append(items, r)
 		return err
 	})
@@ -158,7 +165,9 @@ func (t *txn) mustHaveRun(id string) error {
 // SetRunTotal implements ledger.Runs.
 func (s *Store) SetRunTotal(ctx context.Context, id string, total int) error {
 	return s.write(ctx, func(t *txn) error {
-		changed, err := t.exec("UPDATE runs SET total = $1 WHERE id = $2", total, id)
+		// With the total the pace is that of another kind of work.
+		changed, err := t.exec(`UPDATE runs SET total = $1,
+			mark_at = CASE WHEN (total < 0) = (CAST($1 AS BIGINT) < 0) THEN mark_at ELSE 0 END WHERE id = $2`, total, id)
 		if err == nil && changed == 0 {
 			return missing("run", id)
 		}
@@ -190,18 +199,4 @@ func (s *Store) EndRun(ctx context.Context, id string, state ledger.RunState, re
 		return err
 	})
 	return ended && err == nil, err
-}
-
-// addToRun adds counts and progress to a run of the connection.
-func (t *txn) addToRun(key ledger.Key, id string, c ledger.Counts, done int) error {
-	if id == "" || (c == ledger.Counts{} && done == 0) {
-		return nil
-	}
-	_, err := t.exec(`UPDATE runs SET done = done + $1, rows_read = rows_read + $2, created = created + $3, updated = updated + $4,
-			deleted = deleted + $5, linked = linked + $6, unchanged = unchanged + $7, conflicts = conflicts + $8, parked = parked + $9,
-			held = held + $10
-		WHERE tenant_id = $11 AND connection_id = $12 AND id = $13`,
-		done, c.Read, c.Created, c.Updated, c.Deleted, c.Linked, c.Unchanged, c.Conflicts, c.Parked, c.Held,
-		key.Tenant, key.Connection, id)
-	return err
 }
