@@ -97,7 +97,7 @@ func listingPace(w *world) {
 	require.Zero(w, look().Left())
 	page(0, 0, 1)
 	page(10*time.Second, 0, 20)
-	require.InDelta(w, 126, look().PerMinute, 20, "a standstill does not count")
+	require.InDelta(w, 120, look().PerMinute, 12, "a standstill does not count")
 	_, err := w.store.EndRun(w.ctx, "run", ledger.RunSucceeded, "")
 	w.ok(err)
 	require.Zero(w, look().PerMinute)

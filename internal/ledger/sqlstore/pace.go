@@ -48,11 +48,11 @@ func (t *txn) addToRun(key ledger.Key, id string, c ledger.Counts, done int) err
 			deleted = deleted + $5, linked = linked + $6, unchanged = unchanged + $7, conflicts = conflicts + $8, parked = parked + $9,
 			held = held + $10,
 			pace_at = `+past("CAST($14 AS BIGINT)", "mark_at", "pace_at")+`,
-			pace_done = `+past("done", "mark_done", "pace_done")+`,
-			pace_read = `+past("rows_read", "mark_read", "pace_read")+`,
+			pace_done = `+past("done + $1", "mark_done", "pace_done")+`,
+			pace_read = `+past("rows_read + $2", "mark_read", "pace_read")+`,
 			mark_at = `+past("CAST($14 AS BIGINT)", "CAST($14 AS BIGINT)", "mark_at")+`,
-			mark_done = `+past("done", "done", "mark_done")+`,
-			mark_read = `+past("rows_read", "rows_read", "mark_read")+`
+			mark_done = `+past("done + $1", "done + $1", "mark_done")+`,
+			mark_read = `+past("rows_read + $2", "rows_read + $2", "mark_read")+`
 		WHERE tenant_id = $11 AND connection_id = $12 AND id = $13`,
 		done, c.Read, c.Created, c.Updated, c.Deleted, c.Linked, c.Unchanged, c.Conflicts, c.Parked, c.Held,
 		key.Tenant, key.Connection, id, t.now)
