@@ -220,7 +220,7 @@ func (w *world) readLogs(t *testing.T) *logs {
 		l.group.Go(func() {
 			since := int64(0)
 			for last := false; ; {
-				found, err := on.admin.Calls(context.WithoutCancel(t.Context()), since)
+				found, err := on.admin.AllCalls(context.WithoutCancel(t.Context()), since)
 				if err != nil {
 					t.Errorf("read the log of the %s: %v", on.side, err)
 				}
