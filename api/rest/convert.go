@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -71,7 +70,7 @@ func runOf(run ledger.Run) Run {
 		StartedAt: run.StartedAt.UTC(), EndedAt: optionalTime(run.EndedAt), WorkflowId: run.WorkflowID,
 		Counts: countsOf(run.Counts),
 	}
-	far := control.ProgressOf(run)
+	far := ledger.ProgressOf(run)
 	answer.Progress.Done, answer.Progress.Total = far.Done, far.Total
 	answer.Progress.PerMinute, answer.Progress.SecondsLeft = far.PerMinute, far.SecondsLeft
 	if at := far.Listing; at != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -13,11 +12,11 @@ func progressOf(run ledger.Run) string {
 	if run.State != ledger.RunRunning {
 		return "-"
 	}
-	return howFar(control.ProgressOf(run))
+	return howFar(ledger.ProgressOf(run))
 }
 
 // howFar tells a run's progress in one short line.
-func howFar(p control.Progress) string {
+func howFar(p ledger.Progress) string {
 	text := ""
 	switch {
 	case p.Total != nil:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
@@ -55,7 +54,7 @@ func list(rows []row) row {
 func runRow(run ledger.Run) row {
 	return row{
 		"id": run.ID, "connection": run.Key.Connection, "kind": run.Kind, "stream": orNull(run.Stream), "state": run.State,
-		"started_at": run.StartedAt.UTC(), "ended_at": timeOrNull(run.EndedAt), "progress": control.ProgressOf(run), "counts": run.Counts,
+		"started_at": run.StartedAt.UTC(), "ended_at": timeOrNull(run.EndedAt), "progress": ledger.ProgressOf(run), "counts": run.Counts,
 		"workflow_id": run.WorkflowID, "error": orNull(run.Error),
 	}
 }

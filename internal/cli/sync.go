@@ -11,7 +11,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/accord-sync/accord/internal/control"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
@@ -131,7 +130,7 @@ func (p *progress) show(run ledger.Run) {
 		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(string(run.Kind)),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 	}
-	far := control.ProgressOf(run)
+	far := ledger.ProgressOf(run)
 	done, total := far.Done, far.Total
 	if far.Listing != nil {
 		done, total = far.Listing.Done, far.Listing.Total
