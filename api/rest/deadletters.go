@@ -20,7 +20,7 @@ func (s *Server) ListDeadLetters(ctx context.Context, request ListDeadLettersReq
 	if err != nil {
 		return nil, err
 	}
-	items, next, err := s.options.Store.ListDeadLetters(ctx, key, ledger.DeadLetterState(value(request.Params.State)), options)
+	items, next, err := s.options.Store.ListDeadLetters(ctx, key, ledger.DeadLetterFilter{State: ledger.DeadLetterState(value(request.Params.State))}, options)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (s *Server) countStuck(ctx context.Context, key ledger.Key, answer *Status)
 		return err
 	}
 	if answer.DeadLetters, err = countPages(func(options ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
-		return store.ListDeadLetters(ctx, key, ledger.DeadLetterOpen, options)
+		return store.ListDeadLetters(ctx, key, ledger.DeadLetterFilter{}, options)
 	}); err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func (w *world) quiet() {
 
 func (w *world) letters() []ledger.DeadLetter {
 	w.Helper()
-	letters, _, err := w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 10})
+	letters, _, err := w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterFilter{}, ledger.ListOptions{Limit: 10})
 	require.NoError(w, err)
 	return letters
 }

@@ -148,7 +148,7 @@ func (w *world) quiet() {
 		require.NoError(w, err)
 		w.drain("")
 	}
-	letters, _, err := w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 10})
+	letters, _, err := w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterFilter{}, ledger.ListOptions{Limit: 10})
 	require.NoError(w, err)
 	require.Empty(w, letters)
 }

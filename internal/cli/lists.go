@@ -127,7 +127,7 @@ func deadLettersCommand(options Options) *cobra.Command {
 			default:
 				return nil, "", fault.New(fault.Usage, "--state is open, replayed, resolved or discarded, not %q", state)
 			}
-			return session.Store.ListDeadLetters(command.Context(), key, ledger.DeadLetterState(state), paging)
+			return session.Store.ListDeadLetters(command.Context(), key, ledger.DeadLetterFilter{State: ledger.DeadLetterState(state)}, paging)
 		},
 		row: deadLetterRow, head: []string{"ID", "STREAM", "RECORD", "REASON", "FIELD", "MESSAGE", "TRIES", "LAST", "STATE"},
 		cells: func(letter ledger.DeadLetter) []string {

@@ -212,6 +212,22 @@ type Page struct {
 	ServerTime time.Time
 	// Whole is true when the listing ignores Since and reads everything.
 	Whole bool
+	// Bad are rows of the page that could not be read. They are records that nobody
+	// knows anything of: not unchanged ones, and not deleted ones.
+	Bad []BadRow
+}
+
+// BadRow is a row of a listing that could not be read.
+type BadRow struct {
+	// Line is where it stands in its file, from 1.
+	Line int
+	// Mark tells the row from all others while it stays as it is, wherever it stands.
+	Mark string
+	// ID is the record's; empty: that could not be read either.
+	ID string
+	// Field is the path of what is wrong, if it is one value; Reason says what is, for
+	// people, without quoting it.
+	Field, Reason string
 }
 
 // SearchRequest looks for records by one value.

@@ -120,7 +120,7 @@ func (c *Control) countOpen(ctx context.Context, key ledger.Key, status *Status)
 		return err
 	}
 	status.DeadLetters, err = count(func(options ledger.ListOptions) (int, string, error) {
-		items, next, err := c.Store.ListDeadLetters(ctx, key, ledger.DeadLetterOpen, options)
+		items, next, err := c.Store.ListDeadLetters(ctx, key, ledger.DeadLetterFilter{}, options)
 		return len(items), next, err
 	})
 	if err != nil {

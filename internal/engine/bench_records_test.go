@@ -90,7 +90,7 @@ func (b *bench) openConflicts() []ledger.Conflict {
 
 func (b *bench) letters() []ledger.DeadLetter {
 	b.t.Helper()
-	list, _, err := b.store.ListDeadLetters(b.ctx, b.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 200})
+	list, _, err := b.store.ListDeadLetters(b.ctx, b.key, ledger.DeadLetterFilter{}, ledger.ListOptions{Limit: 200})
 	require.NoError(b.t, err)
 	return list
 }

@@ -296,7 +296,10 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 
 // act does what the mode of the stream asks for.
 func (p *pass) act(ctx context.Context) error {
-	if p.stream.oneSided() {
+	switch {
+	case nameless(p.work.Ref.ID):
+		return p.parkRow(ctx)
+	case p.stream.oneSided():
 		return p.lookAlone(ctx)
 	}
 	return p.reconcile(ctx)

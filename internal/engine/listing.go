@@ -288,17 +288,21 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	if cursor.Page == "" {
 		cursor.PendingHighWater = l.engine.highWater(page)
 	}
+	shown, err := l.engine.parkRows(ctx, l.in, stream, side, page, listingOf(cursor, l.request.RunID), l.request.RunID)
+	if err != nil {
+		return cursor, err
+	}
 	cursor.Page, cursor.Done = page.Next, page.Next == ""
-	cursor.Read, cursor.Total = cursor.Read+len(page.Records), page.Total
-	unchanged := len(page.Records) - rows.records
+	unchanged, read := len(page.Records)-rows.records, len(page.Records)+len(page.Bad)
+	cursor.Read, cursor.Total = cursor.Read+read, page.Total
 	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
-		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: rows.seen, Changes: rows.changes,
-		RunID: l.request.RunID, Counts: ledger.Counts{Read: len(page.Records), Unchanged: unchanged}, RunDone: unchanged, NudgeFor: nudgeLife,
+		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: append(rows.seen, shown...), Changes: rows.changes,
+		RunID: l.request.RunID, Counts: ledger.Counts{Read: read, Unchanged: unchanged, Parked: len(page.Bad)}, RunDone: unchanged + len(page.Bad), NudgeFor: nudgeLife,
 	})
 	if err != nil {
 		return cursor, err
 	}
-	l.result.Read += len(page.Records)
+	l.result.Read += read
 	l.result.Enqueued += len(rows.changes)
 	if !cursor.Done || stream.matchesByReference() {
 		return cursor, nil

@@ -113,28 +113,9 @@ func (p *pass) reasonOf(refused *fault.Error) ledger.Reason {
 		message += ": " + refused.VendorMessage
 	}
 	return ledger.Reason{
-		Code: code, Field: p.fieldOf(refused.Field), Message: message,
+		Code: code, Field: p.stream.fieldAt(refused.Field), Message: message,
 		Status: refused.Status, RequestID: refused.RequestID,
 	}
-}
-
-// fieldOf turns the vendor's path into the name under `fields:` if it is mapped.
-func (p *pass) fieldOf(path string) string {
-	for _, field := range p.stream.Mapping.Fields() {
-		if field.Name() == path {
-			return path
-		}
-	}
-	for _, field := range p.stream.Mapping.Fields() {
-		for _, side := range record.Sides() {
-			for _, own := range field.Paths(side) {
-				if own == path {
-					return field.Name()
-				}
-			}
-		}
-	}
-	return path
 }
 
 // prints are the fingerprints of both sides as read in this pass.
@@ -220,7 +201,7 @@ func (e *Engine) unseenLetters(ctx context.Context, in *Installed, stream Stream
 	count := 0
 	options := ledger.ListOptions{Limit: lettersBatch}
 	for {
-		letters, next, err := e.options.Store.ListDeadLetters(ctx, in.Key, ledger.DeadLetterOpen, options)
+		letters, next, err := e.options.Store.ListDeadLetters(ctx, in.Key, ledger.DeadLetterFilter{}, options)
 		if err != nil {
 			return count, err
 		}
@@ -248,7 +229,7 @@ func (e *Engine) unseenLetters(ctx context.Context, in *Installed, stream Stream
 func (e *Engine) unseenOf(ctx context.Context, in *Installed, stream Stream, side record.Side, runID string, letters []ledger.DeadLetter) ([]ledger.Change, error) {
 	var ids []string
 	for _, letter := range letters {
-		if letter.Stream == stream.Spec.Name && letter.Ref.Side == side {
+		if letter.Stream == stream.Spec.Name && letter.Ref.Side == side && !nameless(letter.Ref.ID) {
 			ids = append(ids, letter.Ref.ID)
 		}
 	}

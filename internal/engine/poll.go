@@ -84,6 +84,9 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		if cursor.Page == "" {
 			cursor.PendingHighWater = e.highWater(page)
 		}
+		if _, err := e.parkRows(ctx, in, stream, side, page, listingOf(cursor, ""), ""); err != nil {
+			return result, err
+		}
 		cursor.Page = page.Next
 		if cursor.Page == "" && !cursor.PendingHighWater.IsZero() {
 			cursor.HighWater = cursor.PendingHighWater
@@ -94,7 +97,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		if err != nil {
 			return result, err
 		}
-		result.Read += len(page.Records)
+		result.Read += len(page.Records) + len(page.Bad)
 		result.Enqueued += len(rows.changes)
 		result.NeedNudge = result.NeedNudge || nudge
 		if cursor.Page == "" {

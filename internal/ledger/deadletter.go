@@ -48,6 +48,17 @@ type DeadLetter struct {
 	DiscardReason string
 }
 
+// DeadLetterFilter chooses dead letters; empty members choose any.
+type DeadLetterFilter struct {
+	// State is that of the letters; empty: open.
+	State  DeadLetterState
+	Stream string
+	// Side is where the record is that was refused.
+	Side record.Side
+	// Code and Field are those of the reason.
+	Code, Field string
+}
+
 // HeldState is the state of an operation the guard holds.
 type HeldState string
 

@@ -180,8 +180,8 @@ type KeyedConflict struct {
 
 // DeadLetters lists and steers parked records.
 type DeadLetters interface {
-	// ListDeadLetters pages; empty state: open. Oldest first.
-	ListDeadLetters(ctx context.Context, key Key, state DeadLetterState, options ListOptions) (items []DeadLetter, next string, err error)
+	// ListDeadLetters pages those that the filter lets through. Oldest first.
+	ListDeadLetters(ctx context.Context, key Key, filter DeadLetterFilter, options ListOptions) (items []DeadLetter, next string, err error)
 	// FindDeadLetter looks one up by id in any connection, or NotFound.
 	FindDeadLetter(ctx context.Context, id string) (Key, DeadLetter, error)
 	// PatchDeadLetter merges overrides into an open dead letter.

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ func (m *Manifest) inherit() {
 		m.Records = &Records{ID: "id", VersionForm: "{version}", Times: "auto"}
 	}
 	m.Common.methods()
+	m.plainFormats()
 	for name, object := range m.Objects {
 		object.Name = name
 		if object.Singular == "" {
@@ -24,6 +26,12 @@ func (m *Manifest) inherit() {
 		object.Common.methods()
 		own, all := &object.Common, m.Common
 		take(&own.Records, all.Records)
+		take(&own.XML, all.XML)
+		take(&own.CSV, all.CSV)
+		own.Format = cmp.Or(own.Format, all.Format)
+		if own.Types == nil {
+			own.Types = all.Types
+		}
 		take(&own.List, all.List)
 		take(&own.Get, all.Get)
 		if !object.Scan {

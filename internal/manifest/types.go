@@ -135,7 +135,16 @@ type Capabilities struct {
 // Common are the parts that may stand once for all objects, or in an object.
 // In an object a part replaces the common one as a whole.
 type Common struct {
-	Records *Records `yaml:"records"`
+	// Format is json (default), xml or csv: how answers and bodies are written,
+	// where a call does not say another.
+	Format string `yaml:"format"`
+	// XML and CSV are the rules of those formats.
+	XML *XML `yaml:"xml"`
+	CSV *CSV `yaml:"csv"`
+	// Types says which texts of XML and CSV stand for something else, by path in a
+	// record: number or boolean.
+	Types   map[string]string `yaml:"types"`
+	Records *Records          `yaml:"records"`
 	// List reads everything, and what changed where its request holds {since};
 	// Changes reads what changed where that is another call.
 	List    *Listing `yaml:"list"`
@@ -196,8 +205,10 @@ type Request struct {
 	Path    string            `yaml:"path,need"`
 	Query   map[string]string `yaml:"query"`
 	Headers map[string]string `yaml:"headers"`
-	// Body is sent as JSON.
+	// Body is sent in the format of the call.
 	Body any `yaml:"body"`
+	// Format is that of this call's body and answer; empty: that of the object.
+	Format string `yaml:"format"`
 }
 
 // Listing is a call that answers rows.

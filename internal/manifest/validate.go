@@ -163,6 +163,7 @@ func (d *decoder) object(m *Manifest, object *Object, path string) {
 		d.wrong(path, "capabilities.versions is true, but records say neither version nor etag")
 	}
 	d.common(object.Common, path)
+	d.shapes(object, path)
 }
 
 // common checks the operations of one object, or those of all. Operations that
@@ -174,6 +175,7 @@ func (d *decoder) common(common Common, path string) {
 		}
 		return join(d.root, key)
 	}
+	d.formats(common, at)
 	if records := common.Records; records != nil {
 		d.paths(at("records"), records.ID, records.Version, records.CreatedAt, records.UpdatedAt, records.UpdatedBy)
 		d.choice(join(at("records"), "times"), records.Times, "auto", "rfc3339", "epoch_s", "epoch_ms")
@@ -187,7 +189,11 @@ func (d *decoder) common(common Common, path string) {
 		}
 	}
 	if common.Get != nil {
-		d.request(&common.Get.Request, at("get"), []string{"GET", "POST"}, "id")
+		needs := []string{"id"}
+		if common.Get.Format == FormatCSV || common.Get.Format == "" && common.Format == FormatCSV {
+			needs = nil // the file is read for the record
+		}
+		d.request(&common.Get.Request, at("get"), []string{"GET", "POST"}, needs...)
 		d.paths(join(at("get"), "row"), common.Get.Row)
 	}
 	for key, writing := range map[string]*Writing{"create": common.Create, "update": common.Update} {

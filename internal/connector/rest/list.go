@@ -32,6 +32,13 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	if err != nil {
 		return connector.Page{}, err
 	}
+	if isFile(object, &object.List.Request) {
+		at, listing, err := c.fileAt(object, request)
+		if err != nil {
+			return connector.Page{}, err
+		}
+		return c.listFile(ctx, object, listing, at)
+	}
 	listing := object.List
 	at := place{}
 	if changes := object.ChangesBy(); changes != nil && !request.Since.IsZero() && c.cfg.Capabilities.UpdatedFilter {
@@ -71,13 +78,21 @@ func (c *client) FirstRows(ctx context.Context, name string) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isFile(object, &object.List.Request) {
+		page, err := c.listFile(ctx, object, object.List, filePlace{Size: 2})
+		var items []any
+		for _, row := range page.Records {
+			items = append(items, map[string]any(row.Fields))
+		}
+		return items, err
+	}
 	values := valuesOf(object)
 	values["size"], values["page"], values["offset"] = 2, first(object.List), 0
 	call, err := c.call(&object.List.Request, values, object.Name)
 	if err != nil {
 		return nil, err
 	}
-	items, _, err := c.items(ctx, call, object.List)
+	items, _, err := c.items(ctx, call, object, object.List)
 	return items, err
 }
 
@@ -173,6 +188,10 @@ func (c *client) key(rows []record.Record, path string) string {
 
 // rows reads one page of a listing.
 func (c *client) rows(ctx context.Context, object *manifest.Object, listing *manifest.Listing, at place) ([]record.Record, answer, error) {
+	if isFile(object, &listing.Request) {
+		page, err := c.listFile(ctx, object, listing, filePlace{Since: at.Since, Size: at.Size})
+		return page.Records, answer{reply: transport.Reply{ServerTime: page.ServerTime}}, err
+	}
 	values := valuesOf(object)
 	values["size"] = at.Size
 	if at.Since != 0 {
@@ -200,7 +219,7 @@ func (c *client) rows(ctx context.Context, object *manifest.Object, listing *man
 	if listing.Paging.Kind == manifest.PagingLink && at.Next != "" {
 		call.Path, call.Query = splitLink(at.Next)
 	}
-	items, got, err := c.items(ctx, call, listing)
+	items, got, err := c.items(ctx, call, object, listing)
 	if err != nil {
 		return nil, got, err
 	}
@@ -219,19 +238,21 @@ func (c *client) rows(ctx context.Context, object *manifest.Object, listing *man
 
 // items makes the call of a listing. An answer without a list is an error,
 // never an empty listing; null stands for an empty list.
-func (c *client) items(ctx context.Context, call transport.Call, listing *manifest.Listing) ([]any, answer, error) {
+func (c *client) items(ctx context.Context, call transport.Call, object *manifest.Object, listing *manifest.Listing) ([]any, answer, error) {
 	got := answer{call: call}
 	var err error
-	if got.reply, err = c.api.Do(ctx, call); err != nil {
+	if got.reply, err = c.do(ctx, call, object, &listing.Request); err != nil {
 		return nil, got, reads(err)
 	}
-	if got.body, err = c.api.Decode(call, got.reply); err != nil {
+	if got.body, err = c.decode(call, got.reply, object, &listing.Request); err != nil {
 		return nil, got, reads(err)
 	}
-	found, present := manifest.Look(got.body, listing.Rows)
-	items, isList := found.([]any)
-	if !present || (!isList && (found != nil || listing.Rows == ".")) {
+	items, ok := listed(got.body, listing.Rows, object.FormatOf(&listing.Request) == manifest.FormatXML)
+	if !ok {
 		return nil, got, reads(c.api.Malformed(call, got.reply, "a list"))
+	}
+	for _, item := range items {
+		shaped(item, object, &listing.Request)
 	}
 	got.count = len(items)
 	return items, got, nil

@@ -35,6 +35,9 @@ func (c *client) Get(ctx context.Context, name, id string) (record.Record, error
 	if err != nil {
 		return record.Record{}, err
 	}
+	if isFile(object, &object.Get.Request) {
+		return c.getFile(ctx, object, id)
+	}
 	call, err := c.recordCall(&object.Get.Request, object, id, connector.WriteOptions{})
 	if err != nil {
 		return record.Record{}, err
@@ -44,16 +47,16 @@ func (c *client) Get(ctx context.Context, name, id string) (record.Record, error
 }
 
 func (c *client) got(ctx context.Context, call transport.Call, object *manifest.Object) (record.Record, error) {
-	reply, err := c.api.Do(ctx, call)
+	reply, err := c.do(ctx, call, object, &object.Get.Request)
 	if err != nil {
 		return record.Record{}, err
 	}
-	body, err := c.api.Decode(call, reply)
+	body, err := c.decode(call, reply, object, &object.Get.Request)
 	if err != nil {
 		return record.Record{}, err
 	}
 	item, _ := manifest.Look(body, object.Get.Row)
-	if got, ok := c.row(object, item, reply.Header); ok {
+	if got, ok := c.row(object, shaped(item, object, &object.Get.Request), reply.Header); ok {
 		return got, nil
 	}
 	return record.Record{}, c.api.Malformed(call, reply, "the "+object.Singular+" asked for")
@@ -83,7 +86,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 	if options.IdempotencyKey != "" && c.cfg.Capabilities.IdempotencyKey {
 		call.Header.Set("Idempotency-Key", options.IdempotencyKey)
 	}
-	reply, err := c.api.Do(ctx, call)
+	reply, err := c.do(ctx, call, object, &object.Create.Request)
 	if err != nil {
 		return record.Record{}, err
 	}
@@ -131,7 +134,7 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 		return record.Record{}, err
 	}
 	call.Body = wrapped(call.Body, object.Update.Wrap, c.completed(object, current, fields))
-	reply, err := c.api.Do(ctx, call)
+	reply, err := c.do(ctx, call, object, &object.Update.Request)
 	if err != nil {
 		return record.Record{}, err
 	}
@@ -175,6 +178,9 @@ func (c *client) completed(object *manifest.Object, current record.Record, field
 		}
 		merged.Set(path, value)
 	}
+	if said := object.Records.ID; isFile(object, &object.Update.Request) && slices.Contains(object.CSV.Columns, said) {
+		merged.Set(said, current.Ref.ID) // a row of a file tells by itself whose it is
+	}
 	return merged
 }
 
@@ -195,12 +201,12 @@ func remove(object map[string]any, path string) {
 // the outcome is told as unknown and the caller looks again.
 func (c *client) written(ctx context.Context, call transport.Call, reply transport.Reply, object *manifest.Object, said *manifest.Writing, id string) (record.Record, error) {
 	if len(reply.Body) > 0 && said.Returns != "nothing" {
-		body, err := c.api.Decode(call, reply)
+		body, err := c.decode(call, reply, object, &said.Request)
 		if err != nil {
 			return record.Record{}, err
 		}
 		item, _ := manifest.Look(body, said.Row)
-		if got, ok := c.row(object, item, reply.Header); ok {
+		if got, ok := c.row(object, shaped(item, object, &said.Request), reply.Header); ok {
 			if said.Returns == "record" && (object.Records.UpdatedAt == "" || !got.UpdatedAt.IsZero()) {
 				got.RequestID = reply.RequestID()
 				return got, nil
@@ -224,7 +230,7 @@ func (c *client) Delete(ctx context.Context, name, id string, options connector.
 	if err != nil {
 		return err
 	}
-	if _, err = c.api.Do(ctx, call); fault.Is(err, fault.Gone) {
+	if _, err = c.do(ctx, call, object, object.Delete); fault.Is(err, fault.Gone) {
 		return nil
 	}
 	return err

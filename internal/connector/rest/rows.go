@@ -98,7 +98,7 @@ func epochOf(value any, form string) time.Time {
 // explain reads the error envelope of the manifest. Its mark is errors.known.
 func (c *client) explain(body []byte) transport.VendorError {
 	var said transport.VendorError
-	value, err := transport.DecodeJSON(body)
+	value, err := c.explainText(body)
 	if err != nil {
 		return said
 	}

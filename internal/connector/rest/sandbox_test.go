@@ -50,10 +50,12 @@ func newServer(t *testing.T, now func() time.Time, object string) *server {
 }
 
 // open makes a connector to the server.
-func (s *server) open(t *testing.T) connector.Connector {
+func (s *server) open(t *testing.T) connector.Connector { return s.openDriver(t, "acme") }
+
+func (s *server) openDriver(t *testing.T, name string) connector.Connector {
 	t.Helper()
-	conn, err := shipped(t, "acme").Open(connector.Config{Side: record.Right, BaseURL: s.url + "/api/2", Objects: []string{s.object},
-		Capabilities: shipped(t, "acme").Defaults(), Tokens: transport.NewMemoryTokens(),
+	conn, err := shipped(t, name).Open(connector.Config{Side: record.Right, BaseURL: s.url + "/api/2", Objects: []string{s.object},
+		Capabilities: shipped(t, name).Defaults(), Tokens: transport.NewMemoryTokens(),
 		Auth: connector.Auth{ClientID: connectortest.ClientID, ClientSecret: connectortest.ClientSecret},
 		Client: transport.New(transport.Options{Connection: "test", Side: record.Right,
 			AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})})

@@ -50,7 +50,7 @@ func (c *client) searched(ctx context.Context, object *manifest.Object, path, te
 		if err != nil {
 			return nil, err
 		}
-		items, got, err := c.items(ctx, call, listing)
+		items, got, err := c.items(ctx, call, object, listing)
 		if err != nil {
 			return nil, err
 		}

@@ -132,7 +132,7 @@ func (c *client) Deleted(ctx context.Context, name string, since time.Time, curs
 	if err != nil {
 		return nil, "", err
 	}
-	items, got, err := c.items(ctx, call, listing)
+	items, got, err := c.items(ctx, call, object, listing)
 	if err != nil {
 		return nil, "", err
 	}

@@ -147,8 +147,10 @@ func (c *client) plain(method, path, subject string) transport.Call {
 func (c *client) hooks(ctx context.Context, said *manifest.Registration) ([]transport.Hook, error) {
 	var hooks []transport.Hook
 	call := c.plain(http.MethodGet, said.Path, "webhooks")
+	// Registrations are in JSON, whatever the collections are in.
+	object := &manifest.Object{Common: manifest.Common{Format: manifest.FormatJSON}}
 	for range maxHookPages {
-		items, got, err := c.items(ctx, call, &manifest.Listing{Rows: said.Rows})
+		items, got, err := c.items(ctx, call, object, &manifest.Listing{Rows: said.Rows})
 		if err != nil {
 			return nil, err
 		}

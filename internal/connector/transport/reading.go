@@ -38,6 +38,7 @@ func Search(ctx context.Context, request connector.SearchRequest, ask func(text 
 func Scan(ctx context.Context, request connector.SearchRequest, list Lister) ([]record.Record, error) {
 	pages := connector.ListRequest{Object: request.Object, Since: request.Since}
 	var found []record.Record
+	unread := 0
 	for {
 		page, err := list(ctx, pages)
 		if err != nil {
@@ -47,6 +48,10 @@ func Scan(ctx context.Context, request connector.SearchRequest, list Lister) ([]
 			if value, ok := row.Fields.Get(request.Path); ok && LooseEqual(value, request.Value) {
 				found = append(found, row)
 			}
+		}
+		unread += len(page.Bad)
+		if page.Next == "" && unread > 0 && len(found) == 0 {
+			return nil, fault.New(fault.Invalid, "%d rows of %s cannot be read: whether one of them is this record is not known; correct the file", unread, request.Object)
 		}
 		if page.Next == "" {
 			return found, nil

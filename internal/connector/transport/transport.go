@@ -143,7 +143,11 @@ func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer turn()
-	timed, cancel := context.WithTimeout(ctx, t.options.Timeout)
+	timeout, most := t.options.Timeout, t.options.MaxBody
+	if streamed(ctx) {
+		timeout, most = streamTimeout, streamBody
+	}
+	timed, cancel := context.WithTimeout(ctx, timeout)
 	done := sync.OnceFunc(func() { cancel(); <-t.seats })
 	response, err := t.measured(request.WithContext(timed))
 	if err != nil {
@@ -153,7 +157,7 @@ func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !unmetered(ctx) {
 		t.options.Quota.Observe(ctx, ParseQuota(response.StatusCode, t.options.Plan.usual(response.Header), t.options.Now()))
 	}
-	response.Body = &cappedBody{inner: response.Body, left: t.options.MaxBody, limit: t.options.MaxBody, done: done}
+	response.Body = &cappedBody{inner: response.Body, left: most, limit: most, done: done}
 	return response, nil
 }
 

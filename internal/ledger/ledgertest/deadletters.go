@@ -72,7 +72,7 @@ func (w *world) letters(ids ...string) {
 func (w *world) listLetters(state ledger.DeadLetterState) []string {
 	w.Helper()
 	return pages(w, func(o ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
-		return w.store.ListDeadLetters(w.ctx, w.key, state, o)
+		return w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterFilter{State: state}, o)
 	}, func(d ledger.DeadLetter) string { return d.ID })
 }
 

@@ -94,19 +94,19 @@ func (t *txn) putDeadLetter(key ledger.Key, d ledger.DeadLetter) error {
 }
 
 // ListDeadLetters implements ledger.DeadLetters.
-func (s *Store) ListDeadLetters(ctx context.Context, key ledger.Key, state ledger.DeadLetterState, options ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
+func (s *Store) ListDeadLetters(ctx context.Context, key ledger.Key, filter ledger.DeadLetterFilter, options ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
 	const list = "dead_letters"
-	if state == "" {
-		state = ledger.DeadLetterOpen
-	}
 	p, err := pageOf(list, options)
 	if err != nil {
 		return nil, "", err
 	}
 	var items []ledger.DeadLetter
 	err = s.read(ctx, func(t *txn) error {
-		items, err = t.selectDeadLetters(key, "state = $3 AND (first_at, id) > ($4, $5) ORDER BY first_at, id LIMIT $6",
-			string(state), p.at, p.id, p.limit+1)
+		items, err = t.selectDeadLetters(key, `state = $3 AND (first_at, id) > ($4, $5)
+			AND ($6 = '' OR stream = $6) AND ($7 = '' OR side = $7) AND ($8 = '' OR code = $8) AND ($9 = '' OR field = $9)
+			ORDER BY first_at, id LIMIT $10`,
+			string(cmp.Or(filter.State, ledger.DeadLetterOpen)), p.at, p.id,
+			filter.Stream, string(filter.Side), filter.Code, filter.Field, p.limit+1)
 		return err
 	})
 	if err != nil {

@@ -53,6 +53,7 @@ func Switches() wire.Switches {
 		Unique: true, ExistingID: true, Versions: true, IdempotencyKeys: true,
 		UpdatedAfter: wire.FilterSupported, CustomFields: wire.PatchMerge, Tags: wire.PatchReplace,
 		FilterBound: wire.BoundInclusive, MergedIDs: wire.MergedSurvivor, Alter: true,
+		Encoding: wire.EncodingUTF8, CSVDelimiter: ",", CSVRanges: true,
 		GranularityMS: 1, RetryAfter: wire.RetrySeconds, WebhookForm: wire.FormEnvelope, DealWrites: wire.DealEndpoints, TokenTTLMS: 30 * 60 * 1000,
 	}
 }
@@ -113,6 +114,7 @@ func (s *Server) routes() {
 		f.Handle("GET "+at+"/search", s.need(object+".read", s.search(t)))
 		f.Handle("GET "+at+"/batch", s.need(object+".read", s.getBatch(t)))
 		f.Handle("GET "+at+"/{id}", s.need(object+".read", s.get(t)))
+		f.Handle("GET "+base+"/export/"+object+".csv", s.need(object+".read", s.export(t)))
 		if t.Schema.ReadOnly {
 			continue
 		}
@@ -121,6 +123,7 @@ func (s *Server) routes() {
 		f.Handle("PATCH "+at+"/{id}", s.need(object+".write", s.patch(t)))
 		f.Handle("DELETE "+at+"/{id}", s.need(object+".write", s.remove(t)))
 	}
+	s.oldRoutes()
 	f.Handle("GET "+base+"/deleted", s.need("", s.deleted))
 	f.Handle("GET "+base+"/fields", s.need("", s.fields))
 	f.Handle("GET "+base+"/hooks", s.need("", s.listHooks))
@@ -129,6 +132,21 @@ func (s *Server) routes() {
 	f.Handle("PATCH "+base+"/hooks/{id}", s.need("", s.patchHook))
 	f.Handle("DELETE "+base+"/hooks/{id}", s.need("", s.deleteHook))
 	f.Handle("/", s.need("", func(*front.Request) front.Response { return notFound() }))
+}
+
+// oldRoutes are those of the old interface of companies, in XML.
+func (s *Server) oldRoutes() {
+	t, at := s.World.Table("companies"), base+"/xml/companies"
+	handle := func(method, path, scope string, h handler) {
+		s.front.Handle(method+" "+at+path, s.legacy("companies", "company", s.need("companies."+scope, h)))
+	}
+	handle("GET", "", "read", s.list(t))
+	handle("GET", "/search", "read", s.search(t))
+	handle("GET", "/{id}", "read", s.get(t))
+	handle("POST", "", "write", s.once(s.create(t)))
+	handle("PATCH", "/{id}", "write", s.patch(t))
+	handle("DELETE", "/{id}", "write", s.remove(t))
+	s.front.Handle(base+"/xml/", s.need("", s.notFoundXML))
 }
 
 // need asks for a token and, unless empty, for a scope.

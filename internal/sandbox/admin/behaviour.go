@@ -57,6 +57,8 @@ func (s *server) setSwitches(r *http.Request) (any, error) {
 		{"filter_bound", in.FilterBound, []string{wire.BoundInclusive, wire.BoundExclusive}},
 		{"merged_ids", in.MergedIDs, []string{wire.MergedSurvivor, wire.MergedNotFound}},
 		{"deal_writes", in.DealWrites, []string{wire.DealEndpoints, wire.DealBornOpen, wire.DealPatch}},
+		{"encoding", in.Encoding, []string{"", wire.EncodingUTF8, wire.EncodingLatin, wire.EncodingWindows, wire.EncodingUTF16}},
+		{"csv_delimiter", in.CSVDelimiter, []string{"", ",", ";"}},
 		{"webhook_form", in.WebhookForm, []string{wire.FormEnvelope, wire.FormGuide}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {
@@ -73,6 +75,17 @@ func (s *server) alter(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := s.World.AddAlteration(in); err != nil {
+		return nil, bad("%v", err)
+	}
+	return nil, nil
+}
+
+func (s *server) spoilRow(r *http.Request) (any, error) {
+	var in wire.BadRow
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if err := s.World.AddBadRow(in); err != nil {
 		return nil, bad("%v", err)
 	}
 	return nil, nil

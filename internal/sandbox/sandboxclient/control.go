@@ -107,6 +107,16 @@ func (c *Client) ClearAlterations(ctx context.Context, object, field string) err
 	return c.call(ctx, http.MethodDelete, "alterations?"+v.Encode(), nil, nil)
 }
 
+// SpoilRow has a record's row written wrongly in files of CSV.
+func (c *Client) SpoilRow(ctx context.Context, b wire.BadRow) error {
+	return c.call(ctx, http.MethodPost, "rows", b, nil)
+}
+
+// MendRows has all rows written well again.
+func (c *Client) MendRows(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "rows", nil, nil)
+}
+
 // SetUnique says which fields of an object refuse duplicates while the switch unique is on.
 func (c *Client) SetUnique(ctx context.Context, object string, fields ...string) error {
 	return c.call(ctx, http.MethodPut, "unique", wire.Unique{Object: object, Fields: fields}, nil)

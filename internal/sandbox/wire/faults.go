@@ -162,3 +162,22 @@ type Race struct {
 	User   string         `json:"user,omitempty"`
 	Times  int            `json:"times,omitempty"`
 }
+
+// Values of BadRow.Kind.
+const (
+	// RowColumns leaves the last column out, RowNoID the id.
+	RowColumns = "columns"
+	RowNoID    = "no_id"
+	// RowQuote opens a quote that is never closed, RowEncoding writes bytes that are
+	// no characters, RowTwice writes the row twice.
+	RowQuote    = "quote"
+	RowEncoding = "encoding"
+	RowTwice    = "twice"
+)
+
+// BadRow spoils the row of a record in files of CSV (Acme), until it is cleared.
+type BadRow struct {
+	Object string `json:"object"`
+	ID     string `json:"id"`
+	Kind   string `json:"kind"`
+}

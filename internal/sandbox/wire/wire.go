@@ -77,6 +77,14 @@ const (
 	MergedNotFound = "not_found"
 )
 
+// Values of Switches.Encoding.
+const (
+	EncodingUTF8    = "utf-8"
+	EncodingLatin   = "iso-8859-1"
+	EncodingWindows = "windows-1252"
+	EncodingUTF16   = "utf-16"
+)
+
 // Values of Switches.DealWrites.
 const (
 	DealEndpoints = "endpoints"
@@ -132,6 +140,13 @@ type Switches struct {
 	NoopBumps bool `json:"noop_bumps"`
 	// TokenTTLMS is the life of an access token.
 	TokenTTLMS int `json:"token_ttl_ms"`
+	// Encoding is that of answers in XML and of files in CSV (Acme): utf-8 |
+	// iso-8859-1 | windows-1252 | utf-16.
+	Encoding string `json:"encoding"`
+	// CSVDelimiter stands between the columns of files (Acme): , | ; (then with
+	// decimal commas). CSVRanges: files are read in parts (Range, If-Range).
+	CSVDelimiter string `json:"csv_delimiter"`
+	CSVRanges    bool   `json:"csv_ranges"`
 	// KeepVersions remembers every state of every record from now on; it takes memory.
 	KeepVersions bool `json:"keep_versions"`
 }

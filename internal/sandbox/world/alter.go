@@ -52,6 +52,37 @@ func (w *World) ClearAlterations(object, field string) {
 	})
 }
 
+// AddBadRow has a record's row written wrongly in files. Errors say what is wrong with it.
+func (w *World) AddBadRow(b wire.BadRow) error {
+	t := w.Table(b.Object)
+	if t == nil || t.Get(b.ID) == nil {
+		return fmt.Errorf("there is no record %q of %q", b.ID, b.Object)
+	}
+	switch b.Kind {
+	case wire.RowColumns, wire.RowNoID, wire.RowQuote, wire.RowEncoding, wire.RowTwice:
+	default:
+		return fmt.Errorf("kind is %q, not columns, no_id, quote, encoding or twice", b.Kind)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.badRows = append(slices.Clone(w.badRows), b)
+	return nil
+}
+
+// BadRows lists the rows that are written wrongly.
+func (w *World) BadRows() []wire.BadRow {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]wire.BadRow{}, w.badRows...)
+}
+
+// ClearBadRows has all rows written well again.
+func (w *World) ClearBadRows() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.badRows = nil
+}
+
 // altered gives the fields as the server stores them. before are the values
 // there were, nil for a new record: what was not edited is not touched.
 func (w *World) altered(object string, before, after map[string]any) map[string]any {

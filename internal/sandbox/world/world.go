@@ -51,6 +51,7 @@ type World struct {
 	listener    func(Change)
 	rejections  []*wire.Rejection
 	alterations []wire.Alteration
+	badRows     []wire.BadRow
 	races       []*wire.Race
 }
 
@@ -105,7 +106,7 @@ func (w *World) Reset() {
 		t.mu.Unlock()
 	}
 	w.mu.Lock()
-	w.rejections, w.alterations, w.races = nil, nil, nil
+	w.rejections, w.alterations, w.badRows, w.races = nil, nil, nil, nil
 	w.mu.Unlock()
 	w.frozen.Store(nil)
 	w.SetSwitches(w.opts.Switches)
