@@ -17,12 +17,12 @@ import (
 )
 
 // post is a broker of a world: how the world's Acme leaves its events there, and
-// which ready-made file fetches them.
+// which ready-made file fetches them, after which edits.
 type post struct {
 	server *brokertest.Server
 	file   string
+	edits  []setting
 	to     wire.Broker
-	values map[string]string
 }
 
 func natsPost(t *testing.T) post {
@@ -30,6 +30,19 @@ func natsPost(t *testing.T) post {
 	server.Stream(t, "ACME", "acme.>")
 	return post{server: server, file: "salesos-acme-nats.yaml",
 		to: wire.Broker{Kind: "nats", URL: server.URL, Topic: "acme.events", Username: server.Username, Password: server.Password}}
+}
+
+// rabbitPost is the ready-made file with webhooks, after the lines of the guide.
+func rabbitPost(t *testing.T) post {
+	server := brokertest.RabbitMQ(t)
+	server.Exchange(t, "crm")
+	return post{
+		server: server, file: "salesos-acme.yaml",
+		edits: []setting{replaced(`    webhook: {secret: "${secret:acme_webhook}"}`, strings.Join([]string{
+			"    broker:", "      kind: rabbitmq", "      url: ${ACME_BROKER_URL}", "      exchange: ${ACME_BROKER_EXCHANGE:-crm}", "      topic: ${ACME_BROKER_TOPIC:-acme.events}",
+			`      auth: {kind: basic, username: "${ACME_BROKER_USER:-accord}", password: "${secret:acme_broker}"}`}, "\n"))},
+		to: wire.Broker{Kind: "rabbitmq", URL: server.URL, Exchange: "crm", Topic: "acme.events", Username: server.Username, Password: server.Password},
+	}
 }
 
 // byMessage has the events of Acme come through a broker, and nothing be found by
@@ -41,8 +54,8 @@ func byMessage(t *testing.T, by post) setting {
 		w.integration = strings.ReplaceAll(string(text), "late_by: 60s", "late_by: 3s")
 		withoutPolls()(w)
 		w.variables["ACME_BROKER_URL"], w.variables["ACME_BROKER_USER"] = by.server.URL, by.server.Username
-		for name, value := range by.values {
-			w.variables[name] = value
+		for _, edit := range by.edits {
+			edit(w)
 		}
 		w.secrets["acme_broker"] = by.server.Password
 		require.NoError(t, w.right.admin.PublishTo(t.Context(), by.to))
@@ -65,6 +78,8 @@ func (w *world) awaitReceiving(t testing.TB) {
 }
 
 func TestBrokerNATS(t *testing.T) { dayOfMessages(t, natsPost(t)) }
+
+func TestBrokerRabbitMQ(t *testing.T) { dayOfMessages(t, rabbitPost(t)) }
 
 // dayOfMessages: all that Acme has to tell comes through the broker.
 func dayOfMessages(t *testing.T, by post) {

@@ -149,7 +149,9 @@ func (l *listener) putAside(ctx context.Context, message broker.Message, reason 
 	}
 	if l.publisher == nil {
 		var err error
-		if l.publisher, err = l.options.Publisher(ctx, l.config); err != nil {
+		config := l.config
+		config.Exchange = "" // what is put aside goes straight to its queue
+		if l.publisher, err = l.options.Publisher(ctx, config); err != nil {
 			return err
 		}
 	}

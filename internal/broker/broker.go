@@ -15,14 +15,16 @@ type Kind string
 const (
 	// NATS is a NATS server with JetStream.
 	NATS Kind = "nats"
+	// RabbitMQ is RabbitMQ, or another server of AMQP 0-9-1.
+	RabbitMQ Kind = "rabbitmq"
 )
 
 // Kinds are all of them.
-func Kinds() []string { return []string{string(NATS)} }
+func Kinds() []string { return []string{string(NATS), string(RabbitMQ)} }
 
 // Title is the product's name in sentences for people.
 func (k Kind) Title() string {
-	return map[Kind]string{NATS: "NATS"}[k]
+	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ"}[k]
 }
 
 // The kinds of Auth.
@@ -50,8 +52,11 @@ type Config struct {
 	URL string
 	// Stream is the JetStream stream of NATS.
 	Stream string
-	// Topic narrows what is received: a subject of NATS, with its wildcards. Empty:
-	// all that the stream has.
+	// Exchange of RabbitMQ: the queue is our own, and bound to it. Queue is the queue's
+	// name; required without an exchange.
+	Exchange, Queue string
+	// Topic narrows what is received: a subject of NATS or a binding key of RabbitMQ's
+	// exchange, with their wildcards. Empty: all that there is.
 	Topic string
 	// Group is the name under which the broker remembers how far we are. All that
 	// subscribe with the same one share the messages.

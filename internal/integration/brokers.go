@@ -27,6 +27,16 @@ func (d *decoder) broker(v value) *broker.Config {
 		read.Topic = body.take("topic").topic()
 		read.Group = body.take("group").topic()
 		read.Auth = brokerAuth(body.take("auth"), broker.AuthNone, broker.AuthBasic, broker.AuthToken)
+	case broker.RabbitMQ:
+		read.URL = body.need("url").addresses("amqp", "amqps")
+		exchange := body.take("exchange")
+		if read.Exchange = exchange.topic(); exchange.given() {
+			read.Queue = body.take("queue").topic()
+			read.Topic = body.take("topic").topic()
+		} else {
+			read.Queue = body.need("queue").topic()
+		}
+		read.Auth = brokerAuth(body.need("auth"), broker.AuthBasic)
 	}
 	read.Unreadable = body.take("unreadable").topic()
 	body.done()
@@ -105,6 +115,11 @@ func sender(said *broker.Config) string {
 	text := said.Kind.Title()
 	if said.Stream != "" {
 		text += ", stream " + said.Stream
+	}
+	if said.Exchange != "" {
+		text += ", exchange " + said.Exchange
+	} else if said.Queue != "" {
+		text += ", queue " + said.Queue
 	}
 	if said.Topic != "" {
 		text += ", topic " + said.Topic

@@ -45,6 +45,16 @@ func TestBrokers(t *testing.T) {
 				Auth: broker.Auth{Kind: broker.AuthBasic, Username: "u", Password: "pw"}},
 			"by message of NATS, stream CRM, topic crm.>, at once, and by asking every",
 		},
+		"RabbitMQ, a queue": {
+			"{kind: rabbitmq, url: amqp://a:5672, queue: crm.events, auth: {kind: basic, username: u, password: '${secret:b}'}}",
+			broker.Config{Kind: broker.RabbitMQ, URL: "amqp://a:5672", Queue: "crm.events", Auth: broker.Auth{Kind: broker.AuthBasic, Username: "u", Password: "pw"}},
+			"by message of RabbitMQ, queue crm.events, at once",
+		},
+		"RabbitMQ, an exchange": {
+			"{kind: rabbitmq, url: 'amqps://a:5671/vhost', exchange: crm, topic: 'contact.#', auth: {kind: basic, username: u, password: '${secret:b}'}}",
+			broker.Config{Kind: broker.RabbitMQ, URL: "amqps://a:5671/vhost", Exchange: "crm", Topic: "contact.#", Auth: broker.Auth{Kind: broker.AuthBasic, Username: "u", Password: "pw"}},
+			"by message of RabbitMQ, exchange crm, topic contact.#, at once",
+		},
 		"NATS with a token": {
 			"{kind: nats, url: nats://a:1, stream: CRM, auth: {kind: token, token: '${secret:b}'}}",
 			broker.Config{Kind: broker.NATS, URL: "nats://a:1", Stream: "CRM", Auth: broker.Auth{Kind: broker.AuthToken, Token: "pw"}},

@@ -133,6 +133,8 @@ func mistakes() []mistake {
 		{"a kind of broker that there is not", "connector: acme", "connector: acme\n    broker: {kind: carrier, url: nats://127.0.0.1:4222, stream: CRM}"},
 		{"a broker behind https", "connector: acme", "connector: acme\n    broker: {kind: nats, url: https://127.0.0.1:4222, stream: CRM}"},
 		{"credentials in the address of a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: 'nats://a:1,nats://u:p@b:2', stream: CRM}"},
+		{"RabbitMQ without a queue", "connector: acme", "connector: acme\n    broker: {kind: rabbitmq, url: amqp://a:5672, auth: {kind: basic, username: u, password: p}}"},
+		{"RabbitMQ with a topic but no exchange", "connector: acme", "connector: acme\n    broker: {kind: rabbitmq, url: amqp://a:5672, queue: q, topic: t}"},
 		{"unknown key of a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: nats://a:1, stream: CRM, queue: q}"},
 		{"a secret in the address of a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: 'nats://${secret:b}:1', stream: CRM}"},
 		{"half a log-in to a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: nats://a:1, stream: CRM, auth: {kind: basic, username: u}}"},

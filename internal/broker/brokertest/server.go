@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -53,6 +54,70 @@ func NATS(t testing.TB) *Server {
 	s.Start(t)
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// RabbitMQ starts a RabbitMQ node. It takes several seconds.
+func RabbitMQ(t testing.TB) *Server {
+	t.Helper()
+	program := find(t, "rabbitmq-server", "rabbitmq-server")
+	// Debian's own command changes the user; the server itself lies here.
+	if own := "/usr/lib/rabbitmq/bin/rabbitmq-server"; executable(own) {
+		program = own
+	}
+	dir := t.TempDir()
+	s := &Server{address: freeAddress(t), log: filepath.Join(dir, "rabbitmq.log"), Username: "accord", Password: "rabbit-test-password"}
+	s.URL = "amqp://" + s.address
+	_, port, err := net.SplitHostPort(s.address)
+	require.NoError(t, err)
+	_, distribution, err := net.SplitHostPort(freeAddress(t))
+	require.NoError(t, err)
+	_, names, err := net.SplitHostPort(freeAddress(t))
+	require.NoError(t, err)
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	settings := write("rabbitmq.conf", "listeners.tcp.default = 127.0.0.1:"+port+"\ndefault_user = "+s.Username+"\ndefault_pass = "+s.Password+"\nlog.console = true\n")
+	s.startNames(t, names, s.log)
+	s.command = func() *exec.Cmd {
+		command := exec.CommandContext(context.Background(), program)
+		command.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "ERL_EPMD_PORT=" + names, "ERL_EPMD_ADDRESS=127.0.0.1",
+			"RABBITMQ_NODENAME=accord" + port + "@localhost", "RABBITMQ_DIST_PORT=" + distribution, "RABBITMQ_CONFIG_FILE=" + settings,
+			"RABBITMQ_MNESIA_BASE=" + filepath.Join(dir, "data"), "RABBITMQ_LOG_BASE=" + dir, "RABBITMQ_LOGS=-", "RABBITMQ_PID_FILE=" + filepath.Join(dir, "pid"),
+			"RABBITMQ_ENABLED_PLUGINS_FILE=" + write("enabled_plugins", "[].\n"), "RABBITMQ_CONF_ENV_FILE=" + write("rabbitmq-env.conf", ""),
+			"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 +sbwt none",
+		}
+		return command
+	}
+	s.ready = func(context.Context) error {
+		conn, err := amqp.DialConfig(s.URL, amqp.Config{SASL: []amqp.Authentication{&amqp.PlainAuth{Username: s.Username, Password: s.Password}}})
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	s.Start(t)
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// startNames starts the name server of Erlang on a port of its own, which would else
+// be started beside everything and stay.
+func (s *Server) startNames(t testing.TB, port, log string) {
+	t.Helper()
+	program := find(t, "epmd", "erlang-base")
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	names := exec.CommandContext(context.Background(), program, "-port", port, "-address", "127.0.0.1")
+	names.Stdout, names.Stderr = out, out
+	require.NoError(t, names.Start())
+	_ = out.Close() // the program has it
+	t.Cleanup(func() {
+		_ = names.Process.Kill() // it may have ended by itself
+		_ = names.Wait()         // as above
+	})
 }
 
 // find looks for a program, or skips the test.

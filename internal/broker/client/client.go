@@ -30,6 +30,8 @@ func Subscribe(ctx context.Context, config broker.Config, network Network) (brok
 	switch config.Kind {
 	case broker.NATS:
 		return subscribeNATS(ctx, config, network)
+	case broker.RabbitMQ:
+		return subscribeRabbitMQ(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -39,6 +41,8 @@ func OpenPublisher(ctx context.Context, config broker.Config, network Network) (
 	switch config.Kind {
 	case broker.NATS:
 		return publishNATS(ctx, config, network)
+	case broker.RabbitMQ:
+		return publishRabbitMQ(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -49,6 +53,8 @@ func Check(ctx context.Context, config broker.Config, network Network) error {
 	switch config.Kind {
 	case broker.NATS:
 		return checkNATS(ctx, config, network)
+	case broker.RabbitMQ:
+		return checkRabbitMQ(ctx, config, network)
 	}
 	return unknown(config.Kind)
 }

@@ -42,7 +42,7 @@ func (q *Queue) PublishTo(to *wire.Broker) {
 	q.outlet = nil
 	q.hooks = slices.DeleteFunc(q.hooks, func(h *Hook) bool { return h.ID == brokerHook })
 	if to != nil {
-		config := broker.Config{Kind: broker.Kind(to.Kind), URL: to.URL, Auth: broker.Auth{Kind: broker.AuthNone}}
+		config := broker.Config{Kind: broker.Kind(to.Kind), URL: to.URL, Exchange: to.Exchange, Auth: broker.Auth{Kind: broker.AuthNone}}
 		if to.Username != "" {
 			config.Auth = broker.Auth{Kind: broker.AuthBasic, Username: to.Username, Password: to.Password}
 		}

@@ -120,11 +120,13 @@ type Spoil struct {
 
 // Broker is where a server publishes its events.
 type Broker struct {
-	// Kind is the make of the broker: nats.
+	// Kind is the make of the broker: nats or rabbitmq.
 	Kind string `json:"kind"`
 	// URL is its address without credentials; Topic what is published to.
 	URL   string `json:"url"`
 	Topic string `json:"topic"`
+	// Exchange of RabbitMQ is what the topic is a routing key of; none: it is a queue.
+	Exchange string `json:"exchange,omitempty"`
 	// Username and Password are the log-in; none when empty.
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
