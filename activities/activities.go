@@ -36,6 +36,9 @@ type Engine interface {
 	ProbeSystems(ctx context.Context, key ledger.Key) error
 	// EnsureWebhooks registers or switches on the webhooks at the urls given.
 	EnsureWebhooks(ctx context.Context, key ledger.Key, urls map[record.Side]string) error
+	// CheckShapes compares the mapping with the servers' own descriptions of their
+	// fields if that is due, and gives the number of findings.
+	CheckShapes(ctx context.Context, key ledger.Key, now bool) (int, error)
 	// RemoveWebhooks takes ours away.
 	RemoveWebhooks(ctx context.Context, key ledger.Key) error
 	// ScheduleStreams makes every stream's first poll due.

@@ -305,6 +305,25 @@ func TestHousekeepTendsWebhooksAndLostRuns(t *testing.T) {
 	require.Len(t, urls, 1)
 }
 
+// A webhook that a vendor switched off is noticed by a compare, and by no poll; a side
+// that does not answer does not hold the run up.
+func TestACompareLooksAtTheWebhooks(t *testing.T) {
+	r := newRig(t)
+	r.options.WebhookURLs = func(key ledger.Key) map[record.Side]string {
+		return map[record.Side]string{record.Left: "https://accord.example/webhooks/" + key.Connection + "/left"}
+	}
+	Register(r.env, r.options)
+	looks := 0
+	r.engine.webhooks = func(map[record.Side]string) error { looks++; return errors.New("refused") }
+	for kind, want := range map[ledger.RunKind]int{ledger.RunPoll: 0, ledger.RunCompare: 1} {
+		looks = 0
+		out, err := call[BeginRunOut](t, r, "BeginRun", BeginRunIn{Key: r.key, Kind: kind})
+		require.NoError(t, err)
+		require.NotEmpty(t, out.RunID)
+		require.Equal(t, want, looks, kind)
+	}
+}
+
 func TestCheckSystemsListsProblemsOnly(t *testing.T) {
 	r := newRig(t)
 	r.engine.check = func() (engine.CheckResult, error) {

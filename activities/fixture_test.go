@@ -98,6 +98,8 @@ type fakeEngine struct {
 	check      func() (engine.CheckResult, error)
 	webhooks   func(urls map[record.Side]string) error
 	installed  *engine.Installed
+	// shapes is how often CheckShapes was called.
+	shapes int
 }
 
 func (e *fakeEngine) Drain(_ context.Context, _ ledger.Key, request engine.DrainRequest) (engine.DrainResult, error) {
@@ -131,6 +133,11 @@ func (e *fakeEngine) CheckSystems(context.Context, ledger.Key) (engine.CheckResu
 
 func (e *fakeEngine) EnsureWebhooks(_ context.Context, _ ledger.Key, urls map[record.Side]string) error {
 	return e.webhooks(urls)
+}
+
+func (e *fakeEngine) CheckShapes(context.Context, ledger.Key, bool) (int, error) {
+	e.shapes++
+	return 0, nil
 }
 
 func (e *fakeEngine) Installed(context.Context, ledger.Key) (*engine.Installed, error) {

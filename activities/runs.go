@@ -29,8 +29,12 @@ type BeginRunOut struct {
 	State  ledger.RunState
 }
 
-// BeginRun opens or finds the row of a run.
+// BeginRun opens or finds the row of a run. One that compares looks whether the vendors
+// still call us too: a webhook that was switched off need not wait for housekeeping.
 func (a *Runs) BeginRun(ctx context.Context, in BeginRunIn) (BeginRunOut, error) {
+	if in.Kind == ledger.RunCompare {
+		a.lookAtWebhooks(ctx, in.Key)
+	}
 	return single(ctx, a.Log, func() (BeginRunOut, error) {
 		own := activity.GetInfo(ctx).WorkflowExecution.ID
 		if in.RunID != "" {
@@ -47,6 +51,24 @@ func (a *Runs) BeginRun(ctx context.Context, in BeginRunIn) (BeginRunOut, error)
 		// A run joined by its own workflow is this step tried again.
 		return BeginRunOut{RunID: run.ID, WorkflowID: run.WorkflowID, Theirs: joined && run.WorkflowID != own, State: run.State}, nil
 	})
+}
+
+// webhooksTime bounds the look at the webhooks: well inside the step's own time.
+const webhooksTime = 15 * time.Second
+
+// lookAtWebhooks switches webhooks on again where a vendor switched them off. A run does
+// not wait for a side that does not answer: housekeeping tries again.
+func (a *Runs) lookAtWebhooks(ctx context.Context, key ledger.Key) {
+	urls := a.webhookURLs(key)
+	connection, err := a.Store.Connection(ctx, key)
+	if err != nil || len(urls) == 0 || connection.State != ledger.Active {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, webhooksTime)
+	defer cancel()
+	if err := a.Engine.EnsureWebhooks(ctx, key, urls); err != nil {
+		a.Log.WithField("connection", key.String()).WithField("code", fault.CodeOf(err)).Warn("the webhooks were not looked at; housekeeping will")
+	}
 }
 
 // open opens a run for its own workflow. While another of its kind and stream

@@ -30,8 +30,8 @@ var (
 	rate     = flag.Float64("rate", 50, "edits a second in TestChaos, on both sides together")
 	seed     = flag.Uint64("seed", 20261122, "what TestChaos plays; 0 takes a new one")
 	chaosDB  = flag.String("chaosdb", "postgres", "the database of TestChaos: postgres or sqlite")
-	leads    = flag.Int("leads", 1000, "how many leads TestLargeFirstLoad loads")
-	plan     = flag.Int("plan", 1200, "the calls a minute that each server of TestLargeFirstLoad allows")
+	leads    = flag.Int("leads", 600, "how many leads TestLargeFirstLoad loads")
+	plan     = flag.Int("plan", 700, "the calls a minute that each server of TestLargeFirstLoad allows")
 	programs = flag.String("programs", "", "folder with accord, worker and api to test; default: build them")
 )
 

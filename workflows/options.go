@@ -16,6 +16,8 @@ type Tuning struct {
 	Lease time.Duration
 	// SearchAttributes: the server knows ours. Without, nothing is set.
 	SearchAttributes bool
+	// Housekeeping is the pause between two rounds of housekeeping; 0: 5 min.
+	Housekeeping time.Duration
 	// Pollers is how many poller workflows run; 0: 1.
 	Pollers int
 }
@@ -44,10 +46,10 @@ const (
 	// is not closed yet; it grows to mostDecidedLook.
 	decidedLook     = time.Minute
 	mostDecidedLook = time.Hour
-	// sweepsPerRun is how many sweeps a poller makes before it continues as new,
-	// sweepsPerHousekeep how many between two rounds of housekeeping.
-	sweepsPerRun       = 200
-	sweepsPerHousekeep = 5
+	// sweepsPerRun is how many sweeps a poller makes before it continues as new.
+	sweepsPerRun = 200
+	// defaultHousekeeping is the pause between two rounds of housekeeping.
+	defaultHousekeeping = 5 * time.Minute
 	// refusedTries is how often credentials may be refused before an activation
 	// gives up, refusedRest the pause between.
 	refusedTries = 3
@@ -168,6 +170,20 @@ func (t Tuning) heartbeat() time.Duration {
 // that takes longer is cut off and goes on from its cursor at its next turn.
 func (t Tuning) pollHold() time.Duration {
 	return min(max(2*t.lease(), 10*time.Second), time.Minute)
+}
+
+// sweep is how long a sweep stays: never longer than the pause between two rounds of
+// housekeeping, which begin between sweeps.
+func (t Tuning) sweep() time.Duration { return min(sweepFor, t.housekeeping()) }
+
+// sweepsPerHousekeep is how many sweeps there are between two rounds of housekeeping.
+func (t Tuning) sweepsPerHousekeep() int { return max(1, int(t.housekeeping()/sweepFor)) }
+
+func (t Tuning) housekeeping() time.Duration {
+	if t.Housekeeping <= 0 {
+		return defaultHousekeeping
+	}
+	return t.Housekeeping
 }
 
 func (t Tuning) lease() time.Duration {

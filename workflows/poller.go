@@ -22,7 +22,7 @@ func Poller(ctx workflow.Context, in PollerInput) error {
 	var total activities.SweepOut
 	keep := &housekeeping{in: in}
 	for n := range sweepsPerRun {
-		if in.N == 0 && n%sweepsPerHousekeep == 0 {
+		if in.N == 0 && n%in.Tuning.sweepsPerHousekeep() == 0 {
 			keep.start(ctx)
 		}
 		out, err := sweepOnce(ctx, in)
@@ -53,7 +53,7 @@ func Poller(ctx workflow.Context, in PollerInput) error {
 func sweepOnce(ctx workflow.Context, in PollerInput) (activities.SweepOut, error) {
 	var poller *activities.Poller
 	var out activities.SweepOut
-	sweep := activities.SweepIn{For: sweepFor, Hold: in.Tuning.pollHold(), Polls: pollsSideBySide, Mark: in.Mark}
+	sweep := activities.SweepIn{For: in.Tuning.sweep(), Hold: in.Tuning.pollHold(), Polls: pollsSideBySide, Mark: in.Mark}
 	err := workflow.ExecuteActivity(with(ctx, in.Tuning, sweepStep, "look after all connections"), poller.Sweep, sweep).Get(ctx, &out)
 	return out, err
 }

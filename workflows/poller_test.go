@@ -33,7 +33,7 @@ func TestPollerSweepsKeepsHouseAndContinues(t *testing.T) {
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, env.GetWorkflowError(), &next)
 	require.Equal(t, sweepsPerRun, sweeps)
-	require.LessOrEqual(t, rounds.Load(), int64(sweepsPerRun/sweepsPerHousekeep))
+	require.LessOrEqual(t, rounds.Load(), int64(sweepsPerRun/Tuning{}.sweepsPerHousekeep()))
 	require.Greater(t, rounds.Load(), int64(1), "one round at a time, but again and again")
 }
 

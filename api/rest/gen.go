@@ -312,6 +312,36 @@ func (e RunState) Valid() bool {
 	}
 }
 
+// Defines values for ShapeFindingCode.
+const (
+	MissingField     ShapeFindingCode = "missing_field"
+	NewRequiredField ShapeFindingCode = "new_required_field"
+	ReadOnlyField    ShapeFindingCode = "read_only_field"
+	TypeChanged      ShapeFindingCode = "type_changed"
+	ValueGone        ShapeFindingCode = "value_gone"
+	ValueNew         ShapeFindingCode = "value_new"
+)
+
+// Valid indicates whether the value is a known member of the ShapeFindingCode enum.
+func (e ShapeFindingCode) Valid() bool {
+	switch e {
+	case MissingField:
+		return true
+	case NewRequiredField:
+		return true
+	case ReadOnlyField:
+		return true
+	case TypeChanged:
+		return true
+	case ValueGone:
+		return true
+	case ValueNew:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Side.
 const (
 	SideLeft  Side = "left"
@@ -822,6 +852,23 @@ type RunList struct {
 // RunState defines model for RunState.
 type RunState string
 
+// ShapeFinding A vendor's update that the mapping does not fit; no value of a record is in it
+type ShapeFinding struct {
+	Code ShapeFindingCode `json:"code"`
+
+	// Field The field of the mapping or, where none is concerned, of the system
+	Field  string    `json:"field"`
+	Side   Side      `json:"side"`
+	Since  time.Time `json:"since"`
+	Stream string    `json:"stream"`
+
+	// Text What does not fit, for people
+	Text string `json:"text"`
+}
+
+// ShapeFindingCode defines model for ShapeFinding.Code.
+type ShapeFindingCode string
+
 // Side defines model for Side.
 type Side string
 
@@ -863,7 +910,10 @@ type Status struct {
 
 	// Restored Accord's ledger was put back to an older state; what was done between the two times is not known
 	Restored *Restored `json:"restored,omitempty"`
-	Sides    struct {
+
+	// Shapes In which ways the mapping does not fit what the two systems say of their fields, at the last live check; empty when it fits
+	Shapes *[]ShapeFinding `json:"shapes,omitempty"`
+	Sides  struct {
 		Left  SideStatus `json:"left"`
 		Right SideStatus `json:"right"`
 	} `json:"sides"`

@@ -34,6 +34,8 @@ type Store interface {
 	Pending(ctx context.Context, key ledger.Key, filter ledger.PendingFilter) (ledger.Pending, error)
 	// StreamStates returns the schedules of a connection.
 	StreamStates(ctx context.Context, key ledger.Key) ([]ledger.StreamState, error)
+	// ShapeStates returns what the checks of a connection's shapes have found.
+	ShapeStates(ctx context.Context, key ledger.Key) ([]ledger.ShapeState, error)
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)
 	// Ping answers nil when the database works.

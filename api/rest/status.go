@@ -40,6 +40,9 @@ func (s *Server) GetStatus(ctx context.Context, request GetStatusRequestObject) 
 	if answer.Sides.Right, err = s.sideStatus(ctx, connection.Key, record.Right, described); err != nil {
 		return nil, err
 	}
+	if answer.Shapes, err = s.shapeFindings(ctx, connection.Key); err != nil {
+		return nil, err
+	}
 	if answer.Streams, err = s.streamStatuses(ctx, connection, described); err != nil {
 		return nil, err
 	}
@@ -172,4 +175,21 @@ func lag(now, oldest time.Time) float64 {
 		return 0
 	}
 	return now.Sub(oldest).Seconds()
+}
+
+// shapeFindings are the ways in which the mapping does not fit the systems.
+func (s *Server) shapeFindings(ctx context.Context, key ledger.Key) (*[]ShapeFinding, error) {
+	states, err := s.options.Store.ShapeStates(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	found := []ShapeFinding{}
+	for _, state := range states {
+		for _, one := range state.Findings {
+			found = append(found, ShapeFinding{
+				Stream: state.Stream, Side: Side(state.Side), Code: ShapeFindingCode(one.Code), Field: one.Field, Text: one.Text, Since: one.Since.UTC(),
+			})
+		}
+	}
+	return &found, nil
 }

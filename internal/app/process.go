@@ -89,7 +89,7 @@ func (p Process) control(parts *Parts, attributes bool) *control.Control {
 }
 
 func (p Process) tuning(attributes bool) workflows.Tuning {
-	return workflows.Tuning{Lease: p.Settings.Lease, SearchAttributes: attributes}
+	return workflows.Tuning{Lease: p.Settings.Lease, SearchAttributes: attributes, Housekeeping: p.Settings.Housekeeping}
 }
 
 // learn waits for Temporal, adds our search attributes where it may, and lets

@@ -48,7 +48,11 @@ func (c checking) live(ctx context.Context, plan Plan, found *Found) error {
 			}
 			roundTrip(stream, side, sample, found)
 		}
-		shapes(ctx, plan, side, open, found)
+		before, err := c.typesBefore(ctx, side)
+		if err != nil {
+			return err
+		}
+		shapes(ctx, plan, side, open, before, found)
 		if err := c.webhook(ctx, plan, side, open, found); err != nil {
 			return err
 		}

@@ -55,6 +55,9 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 	for _, stream := range status.Streams {
 		fmt.Fprintf(out, "stream %s: %d linked, %.1f s behind\n", stream.Name, stream.Linked, stream.LagSeconds)
 	}
+	for _, one := range status.Shapes {
+		fmt.Fprintf(out, "WARNING stream %s, %s: %s (since %s)\n", one.Stream, one.Side, one.Text, clock(one.Since))
+	}
 	for _, run := range status.Runs {
 		fmt.Fprintf(out, "run %s of %s: %s\n", run.Kind, orElse(run.Stream, "all streams"), howFar(run.Progress))
 	}

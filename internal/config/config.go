@@ -28,6 +28,7 @@ const (
 	EnvPublicURL    = "ACCORD_PUBLIC_URL"
 	EnvAllowPrivate = "ACCORD_ALLOW_PRIVATE"
 	EnvLease        = "ACCORD_LEASE"
+	EnvHousekeeping = "ACCORD_HOUSEKEEPING"
 	EnvTaskQueue    = "ACCORD_TASK_QUEUE"
 	EnvLog          = "ACCORD_LOG"
 )
@@ -39,6 +40,10 @@ const (
 	DefaultLease     = 30 * time.Second
 	MinLease         = time.Second
 	MaxLease         = 10 * time.Minute
+	// How often webhooks, lost runs, shapes and retention are looked after.
+	DefaultHousekeeping = 5 * time.Minute
+	MinHousekeeping     = time.Second
+	MaxHousekeeping     = time.Hour
 	// KeyBytes is the length of the encryption key.
 	KeyBytes = 32
 	// MinToken is the shortest token that dev keeps in its data folder.
@@ -61,6 +66,9 @@ type Settings struct {
 	AllowPrivate []netip.Prefix
 	// Lease is how long a worker holds a record.
 	Lease time.Duration
+	// Housekeeping is the pause between two rounds of what changes slowly: webhooks that
+	// a vendor switched off, shapes, lost runs, retention.
+	Housekeeping time.Duration
 	// TaskQueue is the Temporal task queue.
 	TaskQueue string
 	// Log is the least level that is logged.
@@ -80,7 +88,8 @@ func Load(get func(string) string, need Need) (Settings, error) {
 	settings := Settings{
 		DB: l.db(need.Ledger), Key: l.key(need.Ledger), Token: l.token(need.Token),
 		Listen: l.listen(), PublicURL: l.publicURL(), AllowPrivate: l.prefixes(),
-		Lease: l.lease(), TaskQueue: l.taskQueue(), Log: l.level(),
+		Lease:        l.span(EnvLease, DefaultLease, MinLease, MaxLease),
+		Housekeeping: l.span(EnvHousekeeping, DefaultHousekeeping, MinHousekeeping, MaxHousekeeping), TaskQueue: l.taskQueue(), Log: l.level(),
 	}
 	if len(l.wrong) > 0 {
 		return Settings{}, &fault.Error{Code: fault.Usage, Message: "the environment is not complete", Details: l.wrong}
@@ -223,16 +232,22 @@ func ParsePrefixes(text string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-func (l *loader) lease() time.Duration {
-	text := l.get(EnvLease)
+// span reads a duration within bounds.
+func (l *loader) span(name string, fallback, least, most time.Duration) time.Duration {
+	text := l.get(name)
 	if text == "" {
-		return DefaultLease
+		return fallback
 	}
-	lease, err := time.ParseDuration(text)
-	if err != nil || lease < MinLease || lease > MaxLease {
-		l.refuse(EnvLease, "must be a duration from %s to %s, for example 30s", MinLease, MaxLease)
+	span, err := time.ParseDuration(text)
+	if err != nil || span < least || span > most {
+		l.refuse(name, "must be a duration from %s to %s, for example %s", least, most, short(fallback))
 	}
-	return lease
+	return span
+}
+
+// short is a duration without its zero parts.
+func short(span time.Duration) string {
+	return strings.TrimSuffix(strings.TrimSuffix(span.String(), "0s"), "0m")
 }
 
 func (l *loader) taskQueue() string {

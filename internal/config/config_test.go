@@ -23,13 +23,13 @@ func goodKey() string {
 func TestLoadDefaults(t *testing.T) {
 	settings, err := Load(env(nil), Need{})
 	require.NoError(t, err)
-	require.Equal(t, Settings{Lease: DefaultLease, TaskQueue: DefaultTaskQueue, Log: logrus.InfoLevel}, settings)
+	require.Equal(t, Settings{Lease: DefaultLease, Housekeeping: DefaultHousekeeping, TaskQueue: DefaultTaskQueue, Log: logrus.InfoLevel}, settings)
 }
 
 func TestLoadEverything(t *testing.T) {
 	settings, err := Load(env(map[string]string{
 		EnvDB: "sqlite:/var/lib/accord/accord.db", EnvKey: goodKey(), EnvToken: "a-long-token", EnvListen: ":9090",
-		EnvPublicURL: "https://accord.example.com/", EnvAllowPrivate: "127.0.0.0/8, 10.1.2.3", EnvLease: "2s",
+		EnvPublicURL: "https://accord.example.com/", EnvAllowPrivate: "127.0.0.0/8, 10.1.2.3", EnvLease: "2s", EnvHousekeeping: "3s",
 		EnvTaskQueue: "other", EnvLog: "debug",
 	}), Need{Ledger: true, Token: true})
 	require.NoError(t, err)
@@ -38,6 +38,7 @@ func TestLoadEverything(t *testing.T) {
 	require.Equal(t, "127.0.0.0/8", settings.AllowPrivate[0].String())
 	require.Equal(t, "10.1.2.3/32", settings.AllowPrivate[1].String())
 	require.Equal(t, 2*time.Second, settings.Lease)
+	require.Equal(t, 3*time.Second, settings.Housekeeping)
 	require.Equal(t, "other", settings.TaskQueue)
 	require.Equal(t, logrus.DebugLevel, settings.Log)
 	require.Equal(t, ":9090", settings.Listen)
@@ -51,6 +52,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		EnvPublicURL:    {"accord.example.com", "http:// or https://"},
 		EnvAllowPrivate: {"10.0.0.0/33", "address ranges"},
 		EnvLease:        {"100ms", "from 1s"},
+		EnvHousekeeping: {"2h", "for example 5m"},
 		EnvTaskQueue:    {strings.Repeat("q", 201), "longer than 200"},
 		EnvLog:          {"loud", "debug, info"},
 	}

@@ -21,6 +21,9 @@ type Status struct {
 	Streams       []StreamStatus `json:"streams"`
 	// Runs are those under way.
 	Runs []RunStatus `json:"runs,omitempty"`
+	// Shapes are the ways in which the mapping does not fit what the two systems say of
+	// their fields any more.
+	Shapes []ShapeStatus `json:"shapes,omitempty"`
 	// Restored says that the ledger was put back to an older state, if it was.
 	Restored *ledger.Restored `json:"restored,omitempty"`
 }
@@ -101,6 +104,9 @@ func (c *Control) Status(ctx context.Context, key ledger.Key) (Status, error) {
 		return Status{}, err
 	}
 	if status.Sides.Right, err = c.side(ctx, key, record.Right, now); err != nil {
+		return Status{}, err
+	}
+	if status.Shapes, err = c.shapes(ctx, key); err != nil {
 		return Status{}, err
 	}
 	if status.Runs, err = c.running(ctx, key); err != nil {

@@ -135,6 +135,9 @@ type Observer interface {
 	// ("unchanged", "updated", "created", "linked", "deleted", "conflict",
 	// "parked", "held", "retry") and how long the change waited.
 	Reconciled(key ledger.Key, stream, outcome string, waited time.Duration)
+	// ShapesChecked tells in how many ways a connection's mapping does not fit what
+	// its servers say of their fields.
+	ShapesChecked(key ledger.Key, findings int)
 	// LedgerRestored counts that this process found the ledger put back to an
 	// older state, with the connections that it stopped.
 	LedgerRestored(connections int)

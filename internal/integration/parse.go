@@ -46,6 +46,7 @@ func read(d *decoder) (*Integration, error) {
 			systems.done()
 		}
 		d.streams(i, top.need("streams").object())
+		i.Check = top.take("check").check()
 		top.done()
 	}
 	if len(d.problems) == 0 && !d.pending {

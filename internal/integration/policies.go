@@ -76,3 +76,9 @@ type Guards struct {
 	// Rewrites are values that are replaced by others. Default off.
 	Rewrites Guard
 }
+
+// Check is the key `check`: how often a live check warns of fields that a vendor changed.
+type Check struct {
+	// Every is the pause between two checks of a connection. Default 24h.
+	Every time.Duration
+}

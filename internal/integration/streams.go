@@ -15,6 +15,7 @@ const (
 	defaultPoll        = 30 * time.Second
 	defaultOverlap     = 2 * time.Minute
 	defaultCompare     = 24 * time.Hour
+	defaultCheck       = 24 * time.Hour
 	defaultVerifyAfter = 10 * time.Second
 	defaultGuardMax    = 10
 	defaultGuardPer    = time.Hour
@@ -241,6 +242,15 @@ func (v value) poll() Poll {
 	read.Every, read.Cron, read.TimeZone = body.timetable(v.d, defaultPoll)
 	read.Overlap = body.take("overlap").duration(defaultOverlap, 0)
 	body.done()
+	return read
+}
+
+func (v value) check() Check {
+	read := Check{Every: defaultCheck}
+	if body := v.object(); body != nil {
+		read.Every = body.take("every").duration(defaultCheck, leastInterval)
+		body.done()
+	}
 	return read
 }
 

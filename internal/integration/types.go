@@ -19,6 +19,8 @@ type Integration struct {
 	Systems Systems
 	// Streams are the kinds of record, in the order of the file.
 	Streams []Stream
+	// Check is how often the servers' own descriptions of their fields are compared with the mapping.
+	Check Check
 
 	source   *source
 	uses     []Variable

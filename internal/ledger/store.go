@@ -261,6 +261,11 @@ type Listings interface {
 	EnqueueUnseen(ctx context.Context, key Key, stream string, side record.Side, scanID string, lane Lane, limit int) (int, error)
 	// DeleteCursors forgets the cursors of a scope when its run has ended.
 	DeleteCursors(ctx context.Context, key Key, scope string) error
+	// ShapeStates returns what the checks of a connection's shapes have found, by
+	// stream and side.
+	ShapeStates(ctx context.Context, key Key) ([]ShapeState, error)
+	// PutShapeState stores one; NotFound without a connection.
+	PutShapeState(ctx context.Context, key Key, state ShapeState) error
 	// StreamStates returns the schedules of a connection.
 	StreamStates(ctx context.Context, key Key) ([]StreamState, error)
 	// PutStreamState stores one.

@@ -13,6 +13,7 @@ type Observer[K fmt.Stringer] struct {
 	outcomes *prometheus.CounterVec
 	waits    *prometheus.HistogramVec
 	restored prometheus.Counter
+	shapes   *prometheus.GaugeVec
 }
 
 // NewObserver registers the metrics. It panics if they are registered already.
@@ -29,7 +30,10 @@ func NewObserver[K fmt.Stringer](registry prometheus.Registerer) *Observer[K] {
 	o.restored = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "accord_ledger_restored_total", Help: "How often this process found the ledger put back to an older state and stopped all connections.",
 	})
-	registry.MustRegister(o.outcomes, o.waits, o.restored)
+	o.shapes = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "accord_shape_findings", Help: "In how many ways a mapping does not fit what its two systems say of their fields, at the last check.",
+	}, []string{"connection"})
+	registry.MustRegister(o.outcomes, o.waits, o.restored, o.shapes)
 	return o
 }
 
@@ -41,6 +45,11 @@ func (o *Observer[K]) Reconciled(key K, stream, outcome string, waited time.Dura
 	if outcome != "retry" {
 		o.waits.WithLabelValues(stream, outcome).Observe(max(waited, 0).Seconds())
 	}
+}
+
+// ShapesChecked tells in how many ways a mapping does not fit its systems.
+func (o *Observer[K]) ShapesChecked(key K, findings int) {
+	o.shapes.WithLabelValues(key.String()).Set(float64(findings))
 }
 
 // LedgerRestored counts that the ledger was found put back to an older state.

@@ -16,6 +16,7 @@ func listingTests() []test {
 		{"a page is stored whole", listingPage},
 		{"a run tells its listing and its pace", listingPace},
 		{"cursors of scopes", listingCursors},
+		{"what was found about shapes", listingShapes},
 		{"unseen records are enqueued", listingUnseen},
 		{"schedules", listingStreams},
 		{"a due poll is taken by one", listingPollRace},
@@ -120,6 +121,26 @@ func listingCursors(w *world) {
 	w.ok(w.store.DeleteCursors(w.ctx, w.key, "run"))
 	require.Empty(w, get("run", record.Left)+get("run", record.Right))
 	require.Equal(w, "poll", get("poll", record.Left))
+}
+
+func listingShapes(w *world) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	state := ledger.ShapeState{
+		Stream: "leads", Side: record.Right, CheckedAt: at, Version: 3, Types: map[string]string{"score": "number"},
+		Findings: []ledger.ShapeFinding{{Code: "missing_field", Field: "position", Text: "there is no field", Since: at}},
+	}
+	w.ok(w.store.PutShapeState(w.ctx, w.key, state))
+	w.ok(w.store.PutShapeState(w.ctx, w.key, ledger.ShapeState{Stream: "leads", Side: record.Left, CheckedAt: at}))
+	found, err := w.store.ShapeStates(w.ctx, w.key)
+	w.ok(err)
+	require.Equal(w, []ledger.ShapeState{{Stream: "leads", Side: record.Left, CheckedAt: at}, state}, found)
+	state.Findings = nil
+	w.ok(w.store.PutShapeState(w.ctx, w.key, state))
+	found, err = w.store.ShapeStates(w.ctx, w.key)
+	w.ok(err)
+	require.Empty(w, found[1].Findings)
+	w.code(fault.Usage, w.store.PutShapeState(w.ctx, w.key, ledger.ShapeState{}))
+	w.code(fault.NotFound, w.store.PutShapeState(w.ctx, ledger.Key{Tenant: "t", Connection: "none"}, state))
 }
 
 func listingUnseen(w *world) {

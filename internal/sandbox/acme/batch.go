@@ -90,7 +90,10 @@ func (s *Server) fields(r *front.Request) front.Response {
 		items = append(items, map[string]any{"name": name, "type": "string", "required": false, "read_only": true})
 	}
 	for i := range t.Schema.Fields {
-		f := &t.Schema.Fields[i]
+		f := s.World.Shaped(t.Schema.Name, &t.Schema.Fields[i])
+		if f == nil {
+			continue
+		}
 		item := map[string]any{"name": f.Name, "type": string(f.Type), "required": f.Required, "read_only": t.Schema.ReadOnly}
 		if f.Enum != nil {
 			item["enum"] = f.Enum

@@ -50,10 +50,7 @@ func unescape(s string) string {
 
 // render gives a record as the API shows it.
 func (s *Server) render(r *world.Record) map[string]any {
-	out := make(map[string]any, len(r.Fields)+5)
-	for k, v := range r.Fields {
-		out[k] = v
-	}
+	out := s.World.Shown(r)
 	out["id"] = r.ID
 	out["created_at"], out["updated_at"], out["updated_by"] = stamp(r.CreatedAt), stamp(r.UpdatedAt), r.UpdatedBy
 	if s.World.Switches().Versions {

@@ -97,6 +97,23 @@ func (s *server) clearAlterations(r *http.Request) (any, error) {
 	return nil, nil
 }
 
+func (s *server) setShape(r *http.Request) (any, error) {
+	var in wire.Shape
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if err := s.World.SetShape(in); err != nil {
+		return nil, bad("%v", err)
+	}
+	return nil, nil
+}
+
+func (s *server) clearShapes(r *http.Request) (any, error) {
+	v := r.URL.Query()
+	s.World.ClearShapes(v.Get("object"), v.Get("field"))
+	return nil, nil
+}
+
 func (s *server) unique(*http.Request) (any, error) {
 	out := []wire.Unique{}
 	for _, name := range s.World.Objects() {

@@ -166,3 +166,14 @@ func (c *Client) Switches(ctx context.Context) (wire.Switches, error) {
 func (c *Client) SetSwitches(ctx context.Context, some map[string]any) error {
 	return c.call(ctx, http.MethodPatch, "switches", some, nil)
 }
+
+// SetShape changes what a field is, as a vendor's update does.
+func (c *Client) SetShape(ctx context.Context, shape wire.Shape) error {
+	return c.call(ctx, http.MethodPost, "shapes", shape, nil)
+}
+
+// ClearShapes makes the fields of an object what they were; "" means any object or field.
+func (c *Client) ClearShapes(ctx context.Context, object, field string) error {
+	v := url.Values{"object": {object}, "field": {field}}
+	return c.call(ctx, http.MethodDelete, "shapes?"+v.Encode(), nil, nil)
+}

@@ -181,3 +181,18 @@ type BadRow struct {
 	ID     string `json:"id"`
 	Kind   string `json:"kind"`
 }
+
+// Shape is what a vendor's update made of a field of an object: gone, of another type,
+// with other allowed values, or required.
+type Shape struct {
+	Object string `json:"object"`
+	Field  string `json:"field"`
+	// Gone: it is not shown any more, and refused when it is written.
+	Gone bool `json:"gone,omitempty"`
+	// Type is the vendor's word; empty: as it was.
+	Type string `json:"type,omitempty"`
+	// Values are those of an enum; nil: as they were.
+	Values []string `json:"values,omitempty"`
+	// Required makes it one that new records must hold.
+	Required bool `json:"required,omitempty"`
+}

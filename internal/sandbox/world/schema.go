@@ -101,6 +101,10 @@ func (w *World) Check(s *Schema, given map[string]any, creating, strict bool) []
 			out = append(out, Problem{name, "is not a field"})
 			continue
 		}
+		if f = w.Shaped(s.Name, f); f == nil {
+			out = append(out, Problem{name, "is not a field any more"})
+			continue
+		}
 		msg := w.checkField(f, v)
 		if msg == "" && v != nil && f.Valid != nil {
 			msg = f.Valid(v)
@@ -114,7 +118,10 @@ func (w *World) Check(s *Schema, given map[string]any, creating, strict bool) []
 		}
 	}
 	for i := range s.Fields {
-		f := &s.Fields[i]
+		f := w.Shaped(s.Name, &s.Fields[i])
+		if f == nil {
+			continue
+		}
 		v, there := given[f.Name]
 		if f.Required && (there || creating) && blank(v) {
 			out = append(out, Problem{f.Name, "is required"})

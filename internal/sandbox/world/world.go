@@ -53,6 +53,7 @@ type World struct {
 	alterations []wire.Alteration
 	badRows     []wire.BadRow
 	races       []*wire.Race
+	shapes      []wire.Shape
 }
 
 // New makes an empty world.
@@ -106,7 +107,7 @@ func (w *World) Reset() {
 		t.mu.Unlock()
 	}
 	w.mu.Lock()
-	w.rejections, w.alterations, w.badRows, w.races = nil, nil, nil, nil
+	w.rejections, w.alterations, w.badRows, w.races, w.shapes = nil, nil, nil, nil, nil
 	w.mu.Unlock()
 	w.frozen.Store(nil)
 	w.SetSwitches(w.opts.Switches)

@@ -1,4 +1,4 @@
-package cli
+package engine
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/integration"
+	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -62,7 +63,7 @@ func TestAVendorsUpdateShows(t *testing.T) {
 	}
 	for name, one := range cases {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, one.wrong, shapeMistakes(leads, record.Right, one.described))
+			require.Equal(t, one.wrong, texts(CompareShapes(leads, record.Right, one.described, nil)))
 		})
 	}
 	other := described(only("lifecycle", func(s *connector.FieldShape) { s.Values = append(append([]string{}, lifecycle[:4]...), "churned") }))
@@ -70,12 +71,44 @@ func TestAVendorsUpdateShows(t *testing.T) {
 		there := *leads
 		there.Direction = integration.LeftToRight
 		require.Equal(t, []string{`stage: lifecycle does not take "customer" (any more); it takes lead, contacted, qualified, disqualified, churned`},
-			shapeMistakes(&there, record.Right, other))
+			texts(CompareShapes(&there, record.Right, other, nil)))
 	})
 	t.Run("what is never written there need not be taken", func(t *testing.T) {
 		here := *leads
 		here.Direction = integration.RightToLeft
 		require.Equal(t, []string{`stage: lifecycle may hold "churned", which has no counterpart under values: such records are parked`},
-			shapeMistakes(&here, record.Right, other))
+			texts(CompareShapes(&here, record.Right, other, nil)))
 	})
+}
+
+func texts(found []ledger.ShapeFinding) []string {
+	var list []string
+	for _, one := range found {
+		list = append(list, one.Text)
+	}
+	return list
+}
+
+// TestAChangedTypeShows: what a field was when the mapping fitted, against what it is.
+func TestAChangedTypeShows(t *testing.T) {
+	text, err := os.ReadFile("../../integrations/salesos-acme.yaml")
+	require.NoError(t, err)
+	parsed, err := integration.Parse(text)
+	require.NoError(t, err)
+	leads := parsed.Stream("leads")
+	described := func(score string) []connector.FieldShape {
+		var shapes []connector.FieldShape
+		for name := range strings.FieldsSeq("first_name last_name email phone company_name job_title lifecycle labels note owner_id external_ref properties") {
+			shapes = append(shapes, connector.FieldShape{Name: name, Type: "string"})
+		}
+		return append(shapes, connector.FieldShape{Name: "score", Type: score}, connector.FieldShape{Name: "nickname", Type: "string"})
+	}
+	before := ShapeTypes(leads, record.Right, described("number"))
+	require.Equal(t, "number", before["score"])
+	require.NotContains(t, before, "nickname", "nobody maps it")
+	require.Empty(t, CompareShapes(leads, record.Right, described("number"), before))
+	require.Empty(t, CompareShapes(leads, record.Right, described("string"), nil), "nobody knows what it was")
+	require.Empty(t, CompareShapes(leads, record.Right, described(""), before), "the server does not say")
+	require.Equal(t, []ledger.ShapeFinding{{Code: ShapeType, Field: "score", Text: "score: score was of type number and is of type string now"}},
+		CompareShapes(leads, record.Right, described("string"), before))
 }
