@@ -212,6 +212,9 @@ type Page struct {
 	ServerTime time.Time
 	// Whole is true when the listing ignores Since and reads everything.
 	Whole bool
+	// Unread are records that the page names and could not show whole, for a reason
+	// that stays; each is read by itself, and its error is its own.
+	Unread []record.Ref
 	// Bad are rows of the page that could not be read. They are records that nobody
 	// knows anything of: not unchanged ones, and not deleted ones.
 	Bad []BadRow

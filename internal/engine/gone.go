@@ -134,6 +134,10 @@ func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed, others bo
 			listed = listed || found.Ref.ID == ref.ID
 			others = others || found.Ref.ID != ref.ID
 		}
+		for _, unread := range page.Unread {
+			listed = listed || unread.ID == ref.ID
+			others = others || unread.ID != ref.ID
+		}
 		for _, bad := range page.Bad {
 			// A row that cannot be read may be this record's.
 			listed = listed || bad.ID == ref.ID || bad.ID == ""

@@ -281,7 +281,7 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 }
 
 func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cursor ledger.Cursor, page connector.Page) (ledger.Cursor, error) {
-	rows, err := l.engine.sift(ctx, l.in, stream, side, page.Records, l.lane(), l.request.RunID)
+	rows, err := l.engine.sift(ctx, l.in, stream, side, page, l.lane(), l.request.RunID)
 	if err != nil {
 		return cursor, err
 	}
@@ -293,7 +293,8 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 		return cursor, err
 	}
 	cursor.Page, cursor.Done = page.Next, page.Next == ""
-	unchanged, read := len(page.Records)-rows.records, len(page.Records)+len(page.Bad)
+	shownRows := len(page.Records) + len(page.Unread)
+	unchanged, read := shownRows-rows.records, shownRows+len(page.Bad)
 	cursor.Read, cursor.Total = cursor.Read+read, page.Total
 	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
 		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: append(rows.seen, shown...), Changes: rows.changes,

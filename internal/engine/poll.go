@@ -77,7 +77,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		if err != nil {
 			return result, err
 		}
-		rows, err := e.sift(ctx, in, stream, side, page.Records, ledger.LanePoll, "")
+		rows, err := e.sift(ctx, in, stream, side, page, ledger.LanePoll, "")
 		if err != nil {
 			return result, err
 		}
@@ -97,7 +97,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		if err != nil {
 			return result, err
 		}
-		result.Read += len(page.Records) + len(page.Bad)
+		result.Read += len(page.Records) + len(page.Unread) + len(page.Bad)
 		result.Enqueued += len(rows.changes)
 		result.NeedNudge = result.NeedNudge || nudge
 		if cursor.Page == "" {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/mapping"
@@ -20,10 +21,13 @@ type sifted struct {
 
 // sift compares the full rows of a page with the base of each link. A row that
 // equals its side's base, with nothing open, needs no look and no call.
-func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side record.Side, records []record.Record, lane ledger.Lane, runID string) (sifted, error) {
-	ids := make([]string, 0, len(records))
-	for _, found := range records {
+func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side record.Side, page connector.Page, lane ledger.Lane, runID string) (sifted, error) {
+	ids := make([]string, 0, len(page.Records)+len(page.Unread))
+	for _, found := range page.Records {
 		ids = append(ids, found.Ref.ID)
+	}
+	for _, ref := range page.Unread {
+		ids = append(ids, ref.ID)
 	}
 	states, err := e.options.Store.LoadMany(ctx, in.Key, stream.Spec.Name, side, ids)
 	if err != nil {
@@ -34,11 +38,11 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 		return sifted{}, err
 	}
 	refs := newResolver(ctx, e.options.Store, in.Key)
-	if err := refs.prepare(stream, side, records, states); err != nil {
+	if err := refs.prepare(stream, side, page.Records, states); err != nil {
 		return sifted{}, err
 	}
 	var result sifted
-	for _, found := range records {
+	for _, found := range page.Records {
 		v, err := stream.look(side, found, refs.lookup)
 		needsLook := err != nil
 		if err == nil {
@@ -64,7 +68,27 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 			result.changes = append(result.changes, change)
 		}
 	}
+	if err := e.unread(ctx, in, stream, side, page.Unread, states, lane, runID, &result); err != nil {
+		return sifted{}, err
+	}
 	return result, refs.err()
+}
+
+// unread has the records looked at that a page could not show whole. Those that are
+// parked already wait for the next full listing.
+func (e *Engine) unread(ctx context.Context, in *Installed, stream Stream, side record.Side, refs []record.Ref, states map[string]ledger.State, lane ledger.Lane, runID string, into *sifted) error {
+	var ids []string
+	for _, ref := range refs {
+		ids = append(ids, ref.ID)
+		if runID == "" && openLetter(states[ref.ID]) {
+			continue
+		}
+		into.records++
+		into.changes = append(into.changes, ledger.Change{Stream: stream.Spec.Name, Ref: ref, Lane: lane, RunID: runID})
+	}
+	seen, err := e.seenRows(ctx, in, stream, side, ids, runID)
+	into.seen = append(into.seen, seen...)
+	return err
 }
 
 // markerRows remembers the id that a record carries of its counterpart.

@@ -92,15 +92,26 @@ type cached struct {
 	until  time.Time
 }
 
-// List reads a page with what is looked up.
+// List reads a page with what is looked up. A record whose look-up is refused for
+// good is left out and named in Page.Unread: it does not hold up the others.
 func (w *wrapped) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
 	page, err := w.Connector.List(ctx, request)
-	if err == nil {
-		err = w.fill(ctx, page.Records)
-	}
 	if err != nil {
 		return connector.Page{}, err
 	}
+	refused, err := w.fill(ctx, page.Records)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	whole := page.Records[:0:0]
+	for n, one := range page.Records {
+		if refused[n] != nil {
+			page.Unread = append(page.Unread, one.Ref)
+		} else {
+			whole = append(whole, one)
+		}
+	}
+	page.Records = whole
 	return page, nil
 }
 
@@ -108,7 +119,7 @@ func (w *wrapped) List(ctx context.Context, request connector.ListRequest) (conn
 func (w *wrapped) Search(ctx context.Context, request connector.SearchRequest) ([]record.Record, error) {
 	found, err := w.Connector.Search(ctx, request)
 	if err == nil {
-		err = w.fill(ctx, found)
+		err = w.fillAll(ctx, found)
 	}
 	if err != nil {
 		return nil, err
@@ -152,7 +163,7 @@ func (w *wrapped) one(ctx context.Context, got record.Record, err error, wrote b
 		return record.Record{}, err
 	}
 	records := []record.Record{got}
-	if err := w.fill(ctx, records); err != nil {
+	if err := w.fillAll(ctx, records); err != nil {
 		if coded := fault.As(err); coded != nil && wrote {
 			unsure := *coded
 			unsure.Code, unsure.MaybeApplied = fault.Transient, true
@@ -163,9 +174,28 @@ func (w *wrapped) one(ctx context.Context, got record.Record, err error, wrote b
 	return records[0], nil
 }
 
-// fill looks up what the records name, each other record once.
-func (w *wrapped) fill(ctx context.Context, records []record.Record) error {
+// fillAll is fill for records that are of no use alone.
+func (w *wrapped) fillAll(ctx context.Context, records []record.Record) error {
+	refused, err := w.fill(ctx, records)
+	for n := range records {
+		if err == nil {
+			err = refused[n]
+		}
+	}
+	return err
+}
+
+// forGood reports whether asking again will not help for now.
+func forGood(err error) bool {
+	code := fault.CodeOf(err)
+	return code == fault.Forbidden || code == fault.Invalid
+}
+
+// fill looks up what the records name, each other record once. refused are, by
+// their place, those that name one which the system refuses to show for good.
+func (w *wrapped) fill(ctx context.Context, records []record.Record) (refused map[int]error, err error) {
 	known, missing := w.known(records)
+	hidden := map[record.Ref]error{}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
@@ -175,12 +205,17 @@ func (w *wrapped) fill(ctx context.Context, records []record.Record) error {
 			mu.Lock()
 			defer mu.Unlock()
 			known[ref] = fields
+			if forGood(err) {
+				hidden[ref] = err
+				return nil
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
+	refused = map[int]error{}
 	for n := range records {
 		copied := false
 		for _, spec := range w.specs {
@@ -191,12 +226,16 @@ func (w *wrapped) fill(ctx context.Context, records []record.Record) error {
 				records[n].Fields, copied = records[n].Fields.Clone(), true
 			}
 			records[n].Fields[spec.Name] = nil
-			if ref, ok := named(records[n], spec); ok && known[ref] != nil {
+			ref, ok := named(records[n], spec)
+			switch {
+			case ok && hidden[ref] != nil:
+				refused[n] = hidden[ref]
+			case ok && known[ref] != nil:
 				records[n].Fields[spec.Name] = map[string]any(known[ref].Clone())
 			}
 		}
 	}
-	return nil
+	return refused, nil
 }
 
 // named is the record that a spec looks up for another; false: none.

@@ -106,8 +106,15 @@ func TestRecordsCarryWhatIsLookedUp(t *testing.T) {
 func TestHalfARecordIsNone(t *testing.T) {
 	inner := &crm{fails: fault.New(fault.Forbidden, "no scope")}
 	conn := lookup.Wrap(inner, specs(), time.Now)
-	_, err := conn.List(t.Context(), connector.ListRequest{Object: "appointments"})
-	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+	page, err := conn.List(t.Context(), connector.ListRequest{Object: "appointments"})
+	require.NoError(t, err, "what one of its records names does not stop a listing")
+	require.Len(t, page.Records, 1)
+	require.Equal(t, "4", page.Records[0].Ref.ID, "it names nobody")
+	require.Len(t, page.Unread, 3)
+	inner.fails = fault.New(fault.Transient, "no answer")
+	_, err = conn.List(t.Context(), connector.ListRequest{Object: "appointments"})
+	require.Equal(t, fault.Transient, fault.CodeOf(err), "what may be better soon is waited for")
+	inner.fails = fault.New(fault.Forbidden, "no scope")
 	_, err = conn.Get(t.Context(), "appointments", "1")
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	_, err = conn.Update(t.Context(), appointment("1", "ana"), map[string]any{"a": 1}, connector.WriteOptions{})
