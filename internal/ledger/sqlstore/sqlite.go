@@ -135,8 +135,13 @@ func (b *lite) read(ctx context.Context, call func(*txn) error) error {
 		return ctx.Err()
 	}
 	defer func() { b.readers <- reader }()
-	if _, err := reader.ExecContext(ctx, "BEGIN"); err != nil {
-		reader.dropIfBroken(err)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// It waits for nobody. A ctx that ended in its middle would leave the reader in a
+	// transaction of which nobody knows, and each later call on it would be refused.
+	if _, err := reader.ExecContext(context.WithoutCancel(ctx), "BEGIN"); err != nil {
+		reader.drop()
 		return err
 	}
 	err := call(b.txn(ctx, reader))
