@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/accord-sync/accord/internal/broker"
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -119,14 +121,18 @@ func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Sid
 	case answer.Webhook.State == "active" && state.WebhookRefusedAt.After(state.WebhookTakenAt):
 		answer.Webhook.State = "refused"
 	}
-	answer.Broker = brokerStatus(described.Brokers[side], state.Broker)
+	answer.Broker = brokerStatus(described.Brokers[side], state)
 	return answer, nil
 }
 
 // brokerStatus is how the subscription of a side is; nil where it has no broker.
-func brokerStatus(kind string, state ledger.BrokerState) *BrokerStatus {
+func brokerStatus(kind string, side ledger.SideState) *BrokerStatus {
 	if kind == "" {
 		return nil
+	}
+	state := side.Broker
+	if broker.Kind(kind).Calls() {
+		state = calling(side)
 	}
 	answer := &BrokerStatus{
 		Kind: kind, State: state.State, Reason: optional(state.Reason), Since: optionalTime(state.At), TakenAt: optionalTime(state.TakenAt),
@@ -136,6 +142,18 @@ func brokerStatus(kind string, state ledger.BrokerState) *BrokerStatus {
 		answer.State = "waiting"
 	}
 	return answer
+}
+
+// calling is how a broker that calls us is: as its last deliveries were.
+func calling(side ledger.SideState) ledger.BrokerState {
+	state := ledger.BrokerState{TakenAt: side.WebhookTakenAt}
+	switch {
+	case side.WebhookRefusedAt.After(side.WebhookTakenAt):
+		state.State, state.Reason, state.At = "failed", string(fault.Unauthorized), side.WebhookRefusedAt
+	case !side.WebhookTakenAt.IsZero():
+		state.State = "receiving"
+	}
+	return state
 }
 
 func (s *Server) streamStatuses(ctx context.Context, connection ledger.Connection, described Description) ([]StreamStatus, error) {

@@ -96,6 +96,15 @@ func readMessage(driver connector.Driver, message Message) (events []connector.E
 	return reader.ReadMessage(message.Header, message.Body)
 }
 
+// readSNS reads what Amazon SNS posted.
+func (r *Receiver) readSNS(ctx context.Context, source Source, header http.Header, body []byte) ([]connector.Event, error) {
+	inner, err := r.options.SNS(ctx, source.SNS, header, body)
+	if err != nil || inner == nil {
+		return nil, err
+	}
+	return readMessage(source.Driver, Message{Body: inner})
+}
+
 // traceOfMessage is the trace that a message belongs to, or else that of ctx.
 func (r *Receiver) traceOfMessage(ctx context.Context, message Message) string {
 	carried := propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(message.Header))

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/accord-sync/accord/internal/broker/sns"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -50,6 +51,8 @@ type Source struct {
 	// Secrets are the signing secrets that count now: one, or two while one is
 	// being rotated. None: events of this side are refused.
 	Secrets []string
+	// SNS is the topic of Amazon SNS that posts to this side too; empty: none does.
+	SNS string
 	// Streams names the streams of each of the vendor's collections.
 	Streams map[string][]string
 }
@@ -76,6 +79,9 @@ type Options struct {
 	Directory Directory
 	// PublicURL is where vendors reach us, without a trailing slash; empty: not known.
 	PublicURL string
+	// SNS checks what Amazon SNS posts for a topic and answers the message inside,
+	// none when it was about the subscription. nil: nothing of SNS is taken.
+	SNS func(ctx context.Context, topic string, header http.Header, body []byte) ([]byte, error)
 	// Sides is told how deliveries end; nil: nobody is.
 	Sides Sides
 	// Nudge tells Temporal that a connection has work. It must not block and must not fail.
@@ -167,6 +173,10 @@ func (r *Receiver) read(ctx context.Context, connection string, side record.Side
 		return target, nil, err
 	}
 	source := target.Source(side)
+	if source.SNS != "" && header.Get(sns.TypeHeader) != "" && r.options.SNS != nil {
+		events, err := r.readSNS(ctx, source, header, body)
+		return target, events, err
+	}
 	if len(source.Secrets) == 0 {
 		return target, nil, fault.New(fault.Unauthorized, "the %s side of this connection has no webhook secret; set systems.%s.webhook.secret", side, side)
 	}

@@ -101,8 +101,8 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 	log := p.Telemetry.Log
 	nudger := webhook.NewNudger(parts.Steering.Nudge, log)
 	receiver := webhook.New(webhook.Options{
-		PublicURL: p.Settings.PublicURL,
-		Inbox:     parts.Store, Sides: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
+		PublicURL: p.Settings.PublicURL, SNS: p.snsReader(),
+		Inbox: parts.Store, Sides: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
 		Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/webhook"), Observe: webhook.NewMetrics(p.Telemetry.Registry),
 	})
 	server := rest.New(rest.Options{

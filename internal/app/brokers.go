@@ -3,12 +3,15 @@ package app
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/accord-sync/accord/api/messages"
 	"github.com/accord-sync/accord/api/webhook"
 	"github.com/accord-sync/accord/internal/broker"
 	"github.com/accord-sync/accord/internal/broker/client"
+	"github.com/accord-sync/accord/internal/broker/sns"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/fault"
@@ -16,6 +19,9 @@ import (
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
+
+// snsTimeout bounds a call to Amazon SNS while it waits for our answer.
+const snsTimeout = 4 * time.Second
 
 // listen receives from the connections' brokers until ctx ends; wait waits for the
 // end of the subscriptions.
@@ -52,6 +58,12 @@ func brokerNetwork(allowPrivate []netip.Prefix) client.Network {
 	return client.Network{Dial: dialer.DialContext, Name: "accord"}
 }
 
+// snsReader reads what Amazon SNS posts; its calls go the way of all others.
+func (p Process) snsReader() func(ctx context.Context, topic string, header http.Header, body []byte) ([]byte, error) {
+	outside := transport.New(transport.Options{Log: p.Telemetry.Log, Now: p.Now, Timeout: snsTimeout, AllowPrivate: p.Settings.AllowPrivate})
+	return sns.New(sns.Options{Client: outside, Now: p.Now}).Read
+}
+
 // Brokers says where the sides of a connection leave messages that somebody must fetch.
 func (i *Installer) Brokers(connection ledger.Connection) (map[record.Side]broker.Config, error) {
 	plan, err := i.ofConnection(connection)
@@ -60,7 +72,7 @@ func (i *Installer) Brokers(connection ledger.Connection) (map[record.Side]broke
 	}
 	found := map[record.Side]broker.Config{}
 	for _, side := range record.Sides() {
-		if said := plan.Integration.System(side).Broker; said != nil {
+		if said := plan.Integration.System(side).Broker; said != nil && !said.Kind.Calls() {
 			found[side] = *said
 		}
 	}
@@ -70,7 +82,7 @@ func (i *Installer) Brokers(connection ledger.Connection) (map[record.Side]broke
 // CheckBroker tries the broker of a side for the command check; a side without one is well.
 func CheckBroker(ctx context.Context, plan Plan, side record.Side, allowPrivate []netip.Prefix) error {
 	said := plan.Integration.System(side).Broker
-	if said == nil {
+	if said == nil || said.Kind.Calls() {
 		return nil
 	}
 	return client.Check(ctx, *said, brokerNetwork(allowPrivate))

@@ -8,6 +8,7 @@ import (
 
 	api "github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/api/webhook"
+	"github.com/accord-sync/accord/internal/broker"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/acme"
 	"github.com/accord-sync/accord/internal/connector/caldav"
@@ -179,6 +180,9 @@ func addSecrets(source *webhook.Source, before integration.Webhook) {
 func source(plan Plan, side record.Side) webhook.Source {
 	found := webhook.Source{Driver: plan.Driver(side), Streams: map[string][]string{}}
 	hook := plan.Integration.System(side).Webhook
+	if said := plan.Integration.System(side).Broker; said != nil && said.Kind == broker.SNS {
+		found.SNS = said.Topic
+	}
 	for _, secret := range []string{hook.Secret, hook.PreviousSecret} {
 		if secret != "" && hook.Secret != "" {
 			found.Secrets = append(found.Secrets, secret)

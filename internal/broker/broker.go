@@ -17,15 +17,20 @@ const (
 	NATS Kind = "nats"
 	// RabbitMQ is RabbitMQ, or another server of AMQP 0-9-1.
 	RabbitMQ Kind = "rabbitmq"
+	// SNS is Amazon SNS, which calls us over HTTPS: there is nothing to subscribe to.
+	SNS Kind = "sns"
 )
 
 // Kinds are all of them.
-func Kinds() []string { return []string{string(NATS), string(RabbitMQ)} }
+func Kinds() []string { return []string{string(NATS), string(RabbitMQ), string(SNS)} }
 
 // Title is the product's name in sentences for people.
 func (k Kind) Title() string {
-	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ"}[k]
+	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ", SNS: "Amazon SNS"}[k]
 }
+
+// Calls says whether the broker calls us, at the webhook address of its side.
+func (k Kind) Calls() bool { return k == SNS }
 
 // The kinds of Auth.
 const (
@@ -56,7 +61,7 @@ type Config struct {
 	// name; required without an exchange.
 	Exchange, Queue string
 	// Topic narrows what is received: a subject of NATS or a binding key of RabbitMQ's
-	// exchange, with their wildcards. Empty: all that there is.
+	// exchange, with their wildcards. Empty: all that there is. Of SNS it is the ARN.
 	Topic string
 	// Group is the name under which the broker remembers how far we are. All that
 	// subscribe with the same one share the messages.

@@ -67,7 +67,9 @@ func brokerOf(ctx context.Context, plan Plan, side record.Side, found *Found) {
 		return
 	}
 	test := Test{Side: side, About: "broker", OK: true, Text: said.Kind.Title() + " lets us in, and has what the file names"}
-	if err := plan.Broker(ctx, side); err != nil {
+	if said.Kind.Calls() {
+		test.Text = "subscribe the topic over HTTPS to the webhook address of the connection; it is confirmed by itself. Without a public URL (ACCORD_PUBLIC_URL) changes are found by polling only"
+	} else if err := plan.Broker(ctx, side); err != nil {
 		test.OK, test.Text = false, words(err)
 	}
 	found.add(test)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,7 +39,11 @@ func (d *decoder) broker(v value) *broker.Config {
 		}
 		read.Auth = brokerAuth(body.need("auth"), broker.AuthBasic)
 	}
-	read.Unreadable = body.take("unreadable").topic()
+	if read.Kind == broker.SNS {
+		read.Topic = body.need("topic").arn()
+	} else {
+		read.Unreadable = body.take("unreadable").topic()
+	}
 	body.done()
 	return read
 }
@@ -70,6 +75,15 @@ func (v value) topic() string {
 		v.d.problem(v, "must be a name without spaces around it")
 	case len(now) > maxTopic:
 		v.d.problem(v, "is longer than %d bytes", maxTopic)
+	}
+	return stored
+}
+
+// arn reads the name of a topic of Amazon SNS.
+func (v value) arn() string {
+	stored, now, ok := v.text()
+	if ok && v.given() && !regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}$`).MatchString(now) {
+		v.d.problem(v, "must be the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:crm")
 	}
 	return stored
 }

@@ -55,6 +55,11 @@ func TestBrokers(t *testing.T) {
 			broker.Config{Kind: broker.RabbitMQ, URL: "amqps://a:5671/vhost", Exchange: "crm", Topic: "contact.#", Auth: broker.Auth{Kind: broker.AuthBasic, Username: "u", Password: "pw"}},
 			"by message of RabbitMQ, exchange crm, topic contact.#, at once",
 		},
+		"SNS": {
+			"{kind: sns, topic: 'arn:aws:sns:eu-west-1:123456789012:crm'}",
+			broker.Config{Kind: broker.SNS, Topic: "arn:aws:sns:eu-west-1:123456789012:crm"},
+			"by message of Amazon SNS, topic arn:aws:sns:eu-west-1:123456789012:crm, at once",
+		},
 		"NATS with a token": {
 			"{kind: nats, url: nats://a:1, stream: CRM, auth: {kind: token, token: '${secret:b}'}}",
 			broker.Config{Kind: broker.NATS, URL: "nats://a:1", Stream: "CRM", Auth: broker.Auth{Kind: broker.AuthToken, Token: "pw"}},
