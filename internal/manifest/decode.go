@@ -287,6 +287,13 @@ func (d *decoder) mapping(target reflect.Value, node ast.Node, path string) {
 
 func (d *decoder) slice(target reflect.Value, node ast.Node, path string) {
 	sequence, ok := node.(*ast.SequenceNode)
+	if !ok && target.Type().Elem().Kind() == reflect.String && document.KindOf(node) == "text" {
+		text, good := d.scalar(node, path) // one text stands for a list of it
+		if good {
+			target.Set(reflect.ValueOf([]string{text}))
+		}
+		return
+	}
 	if !ok {
 		d.problem(node, path, "must be a list, not %s", document.KindOf(node))
 		return

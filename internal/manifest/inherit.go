@@ -39,6 +39,9 @@ func (m *Manifest) inherit() {
 			take(&own.Search, all.Search)
 		}
 		take(&own.Deleted, all.Deleted)
+		for _, relation := range object.Relations {
+			relation.methods()
+		}
 		if !object.ReadOnly {
 			take(&own.Create, all.Create)
 			take(&own.Update, all.Update)
@@ -76,6 +79,19 @@ func (c *Common) methods() {
 	}
 	if c.Delete != nil {
 		usual(c.Delete, http.MethodDelete)
+	}
+}
+
+// methods fills in what is usual.
+func (r *Relation) methods() {
+	if r.Batch != nil && r.Batch.Method == "" {
+		r.Batch.Method = http.MethodPost
+	}
+	if r.Set.Method == "" {
+		r.Set.Method = http.MethodPut
+	}
+	if r.Unset.Method == "" {
+		r.Unset.Method = http.MethodDelete
 	}
 }
 

@@ -91,6 +91,33 @@ func FillTree(tree any, values Values) (filled any, ok bool) {
 	return tree, true
 }
 
+// Repeat gives a body whose lists of one element with the placeholder {name} have one such
+// element for each value. Other placeholders stay.
+func Repeat(tree any, name string, values []string) any {
+	switch typed := tree.(type) {
+	case map[string]any:
+		object := make(map[string]any, len(typed))
+		for key, value := range typed {
+			object[key] = Repeat(value, name, values)
+		}
+		return object
+	case []any:
+		held := false
+		treeTexts(typed, func(_, text string) { held = held || strings.Contains(text, "{"+name+"}") })
+		if len(typed) != 1 || !held {
+			return tree
+		}
+		list := make([]any, 0, len(values))
+		for _, value := range values {
+			if element, ok := FillTree(typed[0], Values{name: value}); ok {
+				list = append(list, element)
+			}
+		}
+		return list
+	}
+	return tree
+}
+
 // placeholders lists the names in braces of a text.
 func placeholders(text string) []string {
 	var names []string

@@ -178,7 +178,38 @@ type Object struct {
 	Searchable []string `yaml:"searchable"`
 	// Events are further names for the registration of webhooks.
 	Events []string `yaml:"events"`
-	Common `yaml:",inline"`
+	// Relations are records of other collections that a record belongs to, where the
+	// system keeps that outside of the record. Their keys are fields of a record that hold
+	// the other one's id.
+	Relations map[string]*Relation `yaml:"relations"`
+	Common    `yaml:",inline"`
+}
+
+// Relation is an association with one record of another collection. Of several the one
+// with the lowest id counts.
+type Relation struct {
+	// Rows is the path of the list of associations in a record, ID that of the other record's id in one.
+	Rows string `yaml:"rows,need"`
+	ID   string `yaml:"id" default:"id"`
+	// Batch reads those of the rows of changes and search, which do not show them; nil: they do.
+	Batch *Batch `yaml:"batch"`
+	// Create is what the body of a create holds besides, with {value}: the other record's id.
+	Create any `yaml:"create,need"`
+	// Set makes an association of {id} with {value}, Unset ends one.
+	Set   Request `yaml:"set,need"`
+	Unset Request `yaml:"unset,need"`
+}
+
+// Batch reads associations of many records with one call. In its body a list of one
+// element that holds {id} has one such element for each record.
+type Batch struct {
+	Request `yaml:",inline"`
+	// Rows is the path of the list in the answer; From, To and ID are paths in a row: the
+	// record's id, the list of its associations, and the other record's id in one of these.
+	Rows string `yaml:"rows,need"`
+	From string `yaml:"from,need"`
+	To   string `yaml:"to,need"`
+	ID   string `yaml:"id,need"`
 }
 
 // Records says where a record's own facts are, as dotted paths into its object.
@@ -323,17 +354,19 @@ type Events struct {
 	// List is the path of the list of events; "." (default): the body is a list or one event.
 	List string `yaml:"list" default:"."`
 	// ID is the event's id, Kind its name, Object the collection's (empty: the
-	// part of Kind before its first dot), Record the record's id.
-	ID     string `yaml:"id"`
-	Kind   string `yaml:"kind,need"`
-	Object string `yaml:"object"`
-	Record string `yaml:"record" default:"id"`
+	// part of Kind before its first dot), Record the record's id: of several paths the first that is there.
+	ID     string   `yaml:"id"`
+	Kind   string   `yaml:"kind,need"`
+	Object string   `yaml:"object"`
+	Record []string `yaml:"record" default:"id"`
 	// Row is the path of the record that the event shows; its fields are only
 	// compared, never written. Empty: it shows none.
 	Row string `yaml:"row"`
 	// Version is the version that the record has now, MergedInto the survivor of a merge.
 	Version    string `yaml:"version"`
 	MergedInto string `yaml:"merged_into"`
+	// Merged is the list of the ids that were merged into Record: an event of each.
+	Merged string `yaml:"merged"`
 	// Actor is who did it. Only events of actors with the prefix Apps can be our own.
 	Actor string `yaml:"actor"`
 	Apps  string `yaml:"apps"`

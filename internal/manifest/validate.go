@@ -159,6 +159,9 @@ func (d *decoder) object(m *Manifest, object *Object, path string) {
 		d.wrong(join(path, "path"), "%q is no part of an address", object.Path)
 	}
 	d.paths(join(path, "searchable"), object.Searchable...)
+	for name, relation := range object.Relations {
+		d.relation(object, name, relation, join(path, "relations."+name))
+	}
 	if versions := object.Records != nil && (object.Records.ETag || object.Records.Version != ""); m.Capabilities.Versions && !versions && !object.ReadOnly {
 		d.wrong(path, "capabilities.versions is true, but records say neither version nor etag")
 	}

@@ -31,11 +31,37 @@ func (d *decoder) request(request *Request, path string, methods []string, needs
 	d.headers(request.Headers, join(path, "headers"))
 }
 
+func (d *decoder) relation(object *Object, name string, relation *Relation, path string) {
+	if !isName(name) || strings.Contains(name, ".") {
+		d.wrong(path, "%q is not a name: letters, digits, - _", name)
+	}
+	if object.ReadOnly {
+		d.wrong(path, "is of no use where nothing is written: look it up instead")
+	}
+	d.paths(path, relation.Rows, relation.ID)
+	d.request(&relation.Set, join(path, "set"), []string{"PUT", "POST", "PATCH"}, "id", "value")
+	d.request(&relation.Unset, join(path, "unset"), []string{"DELETE", "PUT", "POST", "PATCH"}, "id", "value")
+	held := false
+	treeTexts(relation.Create, func(_, text string) {
+		for _, inner := range placeholders(text) {
+			held = held || inner == "value"
+		}
+	})
+	if _, isObject := relation.Create.(map[string]any); !held || !isObject {
+		d.wrong(join(path, "create"), "must be an object that holds {value}")
+	}
+	if batch := relation.Batch; batch != nil {
+		d.request(&batch.Request, join(path, "batch"), []string{"POST", "GET"}, "id")
+		d.paths(join(path, "batch"), batch.Rows, batch.From, batch.To, batch.ID)
+	}
+}
+
 func (d *decoder) webhook(webhook *Webhook, path string) {
 	d.signature(webhook.Signature, join(path, "signature"))
 	events := webhook.Events
-	d.paths(join(path, "events"), events.List, events.ID, events.Kind, events.Object, events.Record, events.Row, events.Version, events.MergedInto, events.Actor)
-	if events.Kind == "" || events.Kind == "." || events.Record == "" || events.Record == "." {
+	d.paths(join(path, "events"), events.List, events.ID, events.Kind, events.Object, events.Row, events.Version, events.MergedInto, events.Merged, events.Actor)
+	d.paths(join(path, "events"), events.Record...)
+	if events.Kind == "" || events.Kind == "." || len(events.Record) == 0 || slices.Contains(events.Record, "") || slices.Contains(events.Record, ".") {
 		d.wrong(join(path, "events"), "kind and record must be paths into an event")
 	}
 	if (events.Version != "" || events.Row != "") && events.Apps != "" && events.Actor == "" {

@@ -116,6 +116,9 @@ func (d Driver) Open(cfg connector.Config) (connector.Connector, error) {
 		Client: cfg.Client, Tokens: tokens, Base: strings.TrimRight(cfg.BaseURL, "/"), Title: title, Now: cfg.Now,
 		Explain: opened.explain, Means: opened.means, Authorize: authorize, Plan: d.PlanHeaders(),
 	}
+	if hasRelations(d.manifest) {
+		return related{opened}, nil
+	}
 	return opened, nil
 }
 

@@ -152,7 +152,9 @@ func TestHubSpotSignature(t *testing.T) {
 	const address = "https://accord.example/webhooks/cn_1/right"
 	driver := shipped(t, "hubspot")
 	body := []byte(`[{"eventId":7,"subscriptionType":"contact.propertyChange","objectId":101,"propertyName":"phone","occurredAt":1795348800000},` +
-		`{"eventId":8,"subscriptionType":"contact.deletion","objectId":102},{"eventId":9,"subscriptionType":"ticket.creation","objectId":5}]`)
+		`{"eventId":8,"subscriptionType":"contact.deletion","objectId":102},{"eventId":8,"subscriptionType":"ticket.creation","objectId":5},` +
+		`{"eventId":8,"subscriptionType":"contact.merge","objectId":103,"primaryObjectId":103,"mergedObjectIds":[104,105]},` +
+		`{"eventId":9,"subscriptionType":"deal.associationChange","fromObjectId":7,"toObjectId":101,"associationType":"DEAL_TO_CONTACT","associationRemoved":false}]`)
 	stamp := strconv.FormatInt(noon().UnixMilli(), 10)
 	sum := base64.StdEncoding.EncodeToString(mac(sha256.New, "client-secret", "POST", address, string(body), stamp))
 	header := http.Header{}
@@ -160,7 +162,14 @@ func TestHubSpotSignature(t *testing.T) {
 	header.Set("X-HubSpot-Request-Timestamp", stamp)
 	events, err := driver.ParseWebhookAt(address, header, body, []string{"client-secret"}, noon())
 	require.NoError(t, err)
-	require.Equal(t, []connector.Event{{ID: "7", Object: "contacts", RecordID: "101", Kind: "contact.propertyChange"}, {ID: "8", Object: "contacts", RecordID: "102", Kind: "contact.deletion"}}, events)
+	told := []string{}
+	seen := map[string]bool{}
+	for _, event := range events {
+		told, seen[event.ID] = append(told, event.Object+"/"+event.RecordID+" "+event.Kind+" "+event.MergedInto), true
+	}
+	require.Equal(t, []string{"contacts/101 contact.propertyChange ", "contacts/102 contact.deletion ", "contacts/103 contact.merge ", "contacts/104 contact.merge 103",
+		"contacts/105 contact.merge 103", "deals/7 deal.associationChange "}, told)
+	require.Len(t, seen, len(events), "an event id of HubSpot's may come twice for two events")
 	for name, try := range map[string]func() error{
 		"another address": func() error {
 			_, err := driver.ParseWebhookAt(address+"x", header, body, []string{"client-secret"}, noon())

@@ -92,8 +92,14 @@ type hubObject struct {
 }
 
 func hubObjects() []hubObject {
+	at := "2026-11-22T12:00:00.000Z"
 	return []hubObject{
 		{name: "contacts", key: "email", text: "firstname", other: "jobtitle", inner: "company", innerOther: "phone"},
+		{name: "companies", key: "domain", text: "name", other: "phone", inner: "city", innerOther: "website"},
+		{name: "deals", key: "accord_ref", text: "dealname", other: "description", inner: "hs_next_step", innerOther: "closed_lost_reason"},
+		{name: "meetings", key: "accord_ref", text: "hs_meeting_title", other: "hs_meeting_location", inner: "hs_meeting_body", innerOther: "hs_internal_meeting_notes", needs: map[string]any{"properties.hs_timestamp": at}},
+		{name: "calls", key: "accord_ref", text: "hs_call_title", other: "hs_call_body", inner: "hs_call_from_number", innerOther: "hs_call_to_number", needs: map[string]any{"properties.hs_timestamp": at}},
+		{name: "emails", key: "accord_ref", text: "hs_email_subject", other: "hs_email_text", inner: "hs_email_html", innerOther: "hs_email_headers", needs: map[string]any{"properties.hs_timestamp": at}},
 	}
 }
 

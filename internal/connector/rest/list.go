@@ -233,7 +233,10 @@ func (c *client) rows(ctx context.Context, object *manifest.Object, listing *man
 		}
 		rows, got.marks = append(rows, row), append(got.marks, mark(row))
 	}
-	return rows, got, nil
+	if listing != object.List {
+		err = c.batched(ctx, object, rows)
+	}
+	return rows, got, err
 }
 
 // items makes the call of a listing. An answer without a list is an error,

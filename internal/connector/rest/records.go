@@ -82,6 +82,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 	if err != nil {
 		return record.Record{}, err
 	}
+	call.Body, set = withRelations(object, call.Body, set)
 	call.Body = wrapped(call.Body, object.Create.Wrap, transport.Nest(set))
 	if options.IdempotencyKey != "" && c.cfg.Capabilities.IdempotencyKey {
 		call.Header.Set("Idempotency-Key", options.IdempotencyKey)
@@ -123,6 +124,9 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	}
 	if len(fields) == 0 {
 		return current, nil
+	}
+	if (related{c}).CallOf(object.Name, fields) > 0 {
+		return c.relink(ctx, object, current, fields)
 	}
 	if object.Update.Method == http.MethodPut && len(current.Fields) == 0 {
 		if current, err = c.unread(ctx, current, options); err != nil {

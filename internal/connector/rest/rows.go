@@ -25,6 +25,7 @@ func (c *client) row(object *manifest.Object, item any, header http.Header) (rec
 	if !ok {
 		return record.Record{}, false
 	}
+	relate(object, fields)
 	row := record.Record{Ref: record.Ref{Side: c.cfg.Side, Object: object.Name, ID: id}, Fields: fields}
 	row.CreatedAt = timeAt(fields, said.CreatedAt, said.Times)
 	row.UpdatedAt = timeAt(fields, said.UpdatedAt, said.Times)

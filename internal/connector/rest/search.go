@@ -76,5 +76,5 @@ func (c *client) searched(ctx context.Context, object *manifest.Object, path, te
 			break
 		}
 	}
-	return found, nil
+	return found, c.batched(ctx, object, found)
 }

@@ -68,7 +68,7 @@ func (d Driver) read(fallbackID string, body []byte) ([]connector.Event, error) 
 		case !ok:
 			broken++
 		case known:
-			events = append(events, event)
+			events = append(append(events, event), d.merged(item, event)...)
 		}
 	}
 	// One broken event must not cost the others; a batch of nothing else is refused.
@@ -97,7 +97,12 @@ func (d Driver) event(item any, fallbackID string) (event connector.Event, known
 	if object == nil {
 		return event, false, true
 	}
-	id, ok := idAt(item, said.Record)
+	id := ""
+	for _, path := range said.Record {
+		if id, ok = idAt(item, path); ok {
+			break
+		}
+	}
 	if !ok {
 		return event, true, false
 	}
@@ -113,6 +118,19 @@ func (d Driver) event(item any, fallbackID string) (event connector.Event, known
 		event.Shown = d.shown(object, item, id)
 	}
 	return event, true, true
+}
+
+// merged are the events of the records that were merged into the one of an event.
+func (d Driver) merged(item any, into connector.Event) []connector.Event {
+	found, _ := manifest.Look(item, d.manifest.Webhook.Events.Merged)
+	list, _ := found.([]any)
+	var events []connector.Event
+	for i, one := range list {
+		if id, ok := transport.ParseID(one); ok && id != into.RecordID {
+			events = append(events, connector.Event{ID: into.ID + "-" + strconv.Itoa(i), Object: into.Object, RecordID: id, Kind: into.Kind, MergedInto: into.RecordID})
+		}
+	}
+	return events
 }
 
 // shown is what the event shows of the record; nil: nothing.

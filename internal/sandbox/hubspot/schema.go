@@ -51,10 +51,10 @@ func schemas() []*world.Schema {
 				enum("hs_lead_status", "NEW", "OPEN", "IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED", "ATTEMPTED_TO_CONTACT", "CONNECTED", "BAD_TIMING")}),
 			Unique: []string{"email"}, Exact: []string{"email", "accord_ref"},
 		},
-		{Name: "companies", Fields: owned(text("name", "domain", "phone")), Exact: []string{"domain", "accord_ref"}},
+		{Name: "companies", Fields: owned(text("name", "domain", "phone", "city", "website", "description")), Exact: []string{"domain", "accord_ref"}},
 		{
 			Name: "deals",
-			Fields: owned(contacts, text("dealname", "description"), []world.Field{
+			Fields: owned(contacts, text("dealname", "description", "hs_next_step", "closed_won_reason", "closed_lost_reason"), []world.Field{
 				{Name: "amount", Type: world.Text, Valid: number},
 				{Name: "closedate", Type: world.Instant},
 				{Name: "pipeline", Type: world.Enum, Enum: []string{defaultPipeline}, Default: defaultPipeline},
@@ -63,14 +63,14 @@ func schemas() []*world.Schema {
 		},
 		{
 			Name: "meetings",
-			Fields: owned(contacts, moments, text("hs_meeting_title", "hs_meeting_body", "hs_meeting_location"), []world.Field{
+			Fields: owned(contacts, moments, text("hs_meeting_title", "hs_meeting_body", "hs_meeting_location", "hs_internal_meeting_notes"), []world.Field{
 				{Name: "hs_meeting_start_time", Type: world.Instant}, {Name: "hs_meeting_end_time", Type: world.Instant},
 				enum("hs_meeting_outcome", "SCHEDULED", "COMPLETED", "RESCHEDULED", "NO_SHOW", "CANCELED")}),
 			Exact: []string{"accord_ref"}, Whole: endsAfterStart,
 		},
 		{
 			Name: "calls",
-			Fields: owned(contacts, moments, text("hs_call_title", "hs_call_body"), []world.Field{
+			Fields: owned(contacts, moments, text("hs_call_title", "hs_call_body", "hs_call_from_number", "hs_call_to_number"), []world.Field{
 				{Name: "hs_call_duration", Type: world.Text, Valid: number},
 				enum("hs_call_direction", "INBOUND", "OUTBOUND"),
 				enum("hs_call_status", "BUSY", "CALLING_CRM_USER", "CANCELED", "COMPLETED", "CONNECTING", "FAILED", "IN_PROGRESS", "NO_ANSWER", "QUEUED", "RINGING")}),
@@ -78,7 +78,7 @@ func schemas() []*world.Schema {
 		},
 		{
 			Name: "emails",
-			Fields: owned(contacts, moments, text("hs_email_subject", "hs_email_text"), []world.Field{
+			Fields: owned(contacts, moments, text("hs_email_subject", "hs_email_text", "hs_email_html", "hs_email_headers"), []world.Field{
 				enum("hs_email_direction", "EMAIL", "INCOMING_EMAIL", "FORWARDED_EMAIL"),
 				enum("hs_email_status", "BOUNCED", "FAILED", "SCHEDULED", "SENDING", "SENT")}),
 			Exact: []string{"accord_ref"},
