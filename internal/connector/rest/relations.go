@@ -90,7 +90,7 @@ func (c *client) batched(ctx context.Context, object *manifest.Object, rows []re
 			return err
 		}
 		call.Safe = true
-		found, _, err := c.items(ctx, call, &manifest.Listing{Rows: batch.Rows})
+		found, _, err := c.items(ctx, call, object, &manifest.Listing{Rows: batch.Rows})
 		if err != nil {
 			return err
 		}
