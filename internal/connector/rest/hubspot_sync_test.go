@@ -105,7 +105,7 @@ func (p *pairing) until(what string, holds func() bool) {
 
 // parked says what became of records that did not go through.
 func (p *pairing) parked() string {
-	letters, _, err := p.store.ListDeadLetters(p.Context(), p.key, ledger.DeadLetterOpen, ledger.ListOptions{Limit: 10})
+	letters, _, err := p.store.ListDeadLetters(p.Context(), p.key, ledger.DeadLetterFilter{State: ledger.DeadLetterOpen}, ledger.ListOptions{Limit: 10})
 	require.NoError(p, err)
 	text := "parked:"
 	for _, letter := range letters {
