@@ -20,6 +20,9 @@ import (
 	"github.com/accord-sync/accord/internal/record"
 )
 
+// brokerCalls bounds the calls in flight to brokers that are reached over HTTP.
+const brokerCalls = 4096
+
 // snsTimeout bounds a call to Amazon SNS while it waits for our answer.
 const snsTimeout = 4 * time.Second
 
@@ -33,7 +36,7 @@ func (p Process) listen(ctx context.Context, parts *Parts) (wait func()) {
 		Inbox: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge,
 		Log: log, Now: p.Now, Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/messages"), Observe: metrics,
 	})
-	network := brokerNetwork(p.Settings.AllowPrivate)
+	network := brokerNetwork(p.Settings.AllowPrivate, p.Now)
 	listener := messages.New(messages.Options{
 		Store: parts.Store, Inbox: receiver, Brokers: parts.Installer.Brokers, Log: log, Observe: metrics,
 		Subscribe: func(ctx context.Context, config broker.Config) (broker.Subscription, error) {
@@ -53,9 +56,12 @@ func (p Process) listen(ctx context.Context, parts *Parts) (wait func()) {
 }
 
 // brokerNetwork reaches brokers under the same rules as everything else outside.
-func brokerNetwork(allowPrivate []netip.Prefix) client.Network {
+func brokerNetwork(allowPrivate []netip.Prefix, now func() time.Time) client.Network {
 	dialer := &net.Dialer{Control: transport.Guard(allowPrivate)}
-	return client.Network{Dial: dialer.DialContext, Name: "accord"}
+	// A call waits for messages most of the time: many are open at once, and a line in
+	// the log for each would tell nothing.
+	calls := transport.New(transport.Options{Timeout: client.SQSTimeout, Concurrency: brokerCalls, AllowPrivate: allowPrivate, Now: now})
+	return client.Network{Dial: dialer.DialContext, HTTP: calls, Now: now, Name: "accord"}
 }
 
 // snsReader reads what Amazon SNS posts; its calls go the way of all others.
@@ -80,12 +86,12 @@ func (i *Installer) Brokers(connection ledger.Connection) (map[record.Side]broke
 }
 
 // CheckBroker tries the broker of a side for the command check; a side without one is well.
-func CheckBroker(ctx context.Context, plan Plan, side record.Side, allowPrivate []netip.Prefix) error {
+func CheckBroker(ctx context.Context, plan Plan, side record.Side, allowPrivate []netip.Prefix, now func() time.Time) error {
 	said := plan.Integration.System(side).Broker
 	if said == nil || said.Kind.Calls() {
 		return nil
 	}
-	return client.Check(ctx, *said, brokerNetwork(allowPrivate))
+	return client.Check(ctx, *said, brokerNetwork(allowPrivate, now))
 }
 
 // readable checks that the events of a side's broker can be read.

@@ -6,6 +6,8 @@ package broker
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 )
 
 // Kind is the make of a broker.
@@ -19,14 +21,16 @@ const (
 	RabbitMQ Kind = "rabbitmq"
 	// SNS is Amazon SNS, which calls us over HTTPS: there is nothing to subscribe to.
 	SNS Kind = "sns"
+	// SQS is a queue of Amazon SQS; what SNS puts into it is taken out of its wrapping.
+	SQS Kind = "sqs"
 )
 
 // Kinds are all of them.
-func Kinds() []string { return []string{string(NATS), string(RabbitMQ), string(SNS)} }
+func Kinds() []string { return []string{string(NATS), string(RabbitMQ), string(SNS), string(SQS)} }
 
 // Title is the product's name in sentences for people.
 func (k Kind) Title() string {
-	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ", SNS: "Amazon SNS"}[k]
+	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ", SNS: "Amazon SNS", SQS: "Amazon SQS"}[k]
 }
 
 // Calls says whether the broker calls us, at the webhook address of its side.
@@ -40,6 +44,8 @@ const (
 	AuthBasic = "basic"
 	// AuthToken is a token by itself (NATS).
 	AuthToken = "token"
+	// AuthAWS is an access key of Amazon.
+	AuthAWS = "aws"
 )
 
 // Auth is how we log in.
@@ -48,18 +54,23 @@ type Auth struct {
 	Kind string
 	// Username and Password of AuthBasic, Token of AuthToken.
 	Username, Password, Token string
+	// AccessKeyID, SecretAccessKey and, for a temporary one, SessionToken of AuthAWS.
+	AccessKeyID, SecretAccessKey, SessionToken string
 }
 
 // Config says where messages are and how they are reached.
 type Config struct {
 	Kind Kind
-	// URL is the address of the broker; NATS takes several, separated by commas.
+	// URL is the address of the broker, of SQS that of the queue; NATS takes several,
+	// separated by commas.
 	URL string
 	// Stream is the JetStream stream of NATS.
 	Stream string
 	// Exchange of RabbitMQ: the queue is our own, and bound to it. Queue is the queue's
 	// name; required without an exchange.
 	Exchange, Queue string
+	// Region is Amazon's; empty: that of URL.
+	Region string
 	// Topic narrows what is received: a subject of NATS or a binding key of RabbitMQ's
 	// exchange, with their wildcards. Empty: all that there is. Of SNS it is the ARN.
 	Topic string
@@ -70,6 +81,23 @@ type Config struct {
 	// they are handed back as refused, where the broker has a place for such, or dropped.
 	Unreadable string
 	Auth       Auth
+}
+
+// AWSRegion is the region of an SQS queue: the one given, or that of its address; empty
+// where neither says.
+func (c Config) AWSRegion() string {
+	if c.Region != "" {
+		return c.Region
+	}
+	parsed, err := url.Parse(c.URL)
+	if err != nil {
+		return ""
+	}
+	parts := strings.Split(parsed.Hostname(), ".")
+	if len(parts) > 3 && parts[0] == "sqs" && parts[2] == "amazonaws" {
+		return parts[1]
+	}
+	return ""
 }
 
 // Message is one message.

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,15 @@ func (d *decoder) broker(v value) *broker.Config {
 		}
 		read.Auth = brokerAuth(body.need("auth"), broker.AuthBasic)
 	}
+	if read.Kind == broker.SQS {
+		at := body.need("url")
+		read.URL = at.addresses("https", "http")
+		read.Region = body.take("region").topic()
+		read.Auth = brokerAuth(body.need("auth"), broker.AuthAWS)
+		if _, now, ok := at.text(); ok && read.Region == "" && (broker.Config{URL: now}).AWSRegion() == "" {
+			d.problem(at, "does not tell the region: add region")
+		}
+	}
 	if read.Kind == broker.SNS {
 		read.Topic = body.need("topic").arn()
 	} else {
@@ -58,6 +68,10 @@ func brokerAuth(v value, kinds ...string) broker.Auth {
 	switch auth.Kind {
 	case broker.AuthToken:
 		auth.Token = body.need("token").credential()
+	case broker.AuthAWS:
+		auth.AccessKeyID = body.need("access_key_id").credential()
+		auth.SecretAccessKey = body.need("secret_access_key").credential()
+		auth.SessionToken = body.take("session_token").credential()
 	case broker.AuthBasic:
 		auth.Username = body.need("username").credential()
 		auth.Password = body.need("password").credential()
@@ -134,6 +148,9 @@ func sender(said *broker.Config) string {
 		text += ", exchange " + said.Exchange
 	} else if said.Queue != "" {
 		text += ", queue " + said.Queue
+	}
+	if said.Kind == broker.SQS {
+		text += ", queue " + path.Base(said.URL)
 	}
 	if said.Topic != "" {
 		text += ", topic " + said.Topic

@@ -60,6 +60,17 @@ func TestBrokers(t *testing.T) {
 			broker.Config{Kind: broker.SNS, Topic: "arn:aws:sns:eu-west-1:123456789012:crm"},
 			"by message of Amazon SNS, topic arn:aws:sns:eu-west-1:123456789012:crm, at once",
 		},
+		"SQS": {
+			"{kind: sqs, url: 'https://sqs.eu-west-1.amazonaws.com/123456789012/crm', auth: {kind: aws, access_key_id: AK, secret_access_key: '${secret:b}'}}",
+			broker.Config{Kind: broker.SQS, URL: "https://sqs.eu-west-1.amazonaws.com/123456789012/crm", Auth: broker.Auth{Kind: broker.AuthAWS, AccessKeyID: "AK", SecretAccessKey: "pw"}},
+			"by message of Amazon SQS, queue crm, at once",
+		},
+		"SQS elsewhere": {
+			"{kind: sqs, url: 'http://127.0.0.1:9324/1/crm', region: eu-west-1, unreadable: 'http://127.0.0.1:9324/1/bad', auth: {kind: aws, access_key_id: AK, secret_access_key: '${secret:b}', session_token: s}}",
+			broker.Config{Kind: broker.SQS, URL: "http://127.0.0.1:9324/1/crm", Region: "eu-west-1", Unreadable: "http://127.0.0.1:9324/1/bad",
+				Auth: broker.Auth{Kind: broker.AuthAWS, AccessKeyID: "AK", SecretAccessKey: "pw", SessionToken: "s"}},
+			"by message of Amazon SQS, queue crm, at once",
+		},
 		"NATS with a token": {
 			"{kind: nats, url: nats://a:1, stream: CRM, auth: {kind: token, token: '${secret:b}'}}",
 			broker.Config{Kind: broker.NATS, URL: "nats://a:1", Stream: "CRM", Auth: broker.Auth{Kind: broker.AuthToken, Token: "pw"}},

@@ -76,7 +76,8 @@ func secretAllowed(path string) bool {
 		}
 		switch rest {
 		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "auth.refresh_token", "auth.username", "auth.password", "webhook.secret", "webhook.previous_secret",
-			"broker.auth.username", "broker.auth.password", "broker.auth.token":
+			"broker.auth.username", "broker.auth.password", "broker.auth.token",
+			"broker.auth.access_key_id", "broker.auth.secret_access_key", "broker.auth.session_token":
 			return true
 		}
 	}

@@ -65,7 +65,7 @@ func CheckPlan(allowPrivate []netip.Prefix, now func() time.Time) func(text stri
 				return app.OpenAlone(plan, side, allowPrivate, now)
 			},
 			Broker: func(ctx context.Context, side record.Side) error {
-				return app.CheckBroker(ctx, plan, side, allowPrivate)
+				return app.CheckBroker(ctx, plan, side, allowPrivate, now)
 			},
 		}, nil
 	}

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -16,6 +17,11 @@ import (
 type Network struct {
 	// Dial opens connections; it refuses addresses that may not be called.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// HTTP makes the calls of brokers that are reached so; it must refuse the same
+	// addresses, and let a call last SQSTimeout.
+	HTTP *http.Client
+	// Now is the clock.
+	Now func() time.Time
 	// Name is how we appear in the broker's own lists.
 	Name string
 }
@@ -32,6 +38,8 @@ func Subscribe(ctx context.Context, config broker.Config, network Network) (brok
 		return subscribeNATS(ctx, config, network)
 	case broker.RabbitMQ:
 		return subscribeRabbitMQ(ctx, config, network)
+	case broker.SQS:
+		return subscribeSQS(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -43,6 +51,8 @@ func OpenPublisher(ctx context.Context, config broker.Config, network Network) (
 		return publishNATS(ctx, config, network)
 	case broker.RabbitMQ:
 		return publishRabbitMQ(ctx, config, network)
+	case broker.SQS:
+		return publishSQS(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -55,6 +65,8 @@ func Check(ctx context.Context, config broker.Config, network Network) error {
 		return checkNATS(ctx, config, network)
 	case broker.RabbitMQ:
 		return checkRabbitMQ(ctx, config, network)
+	case broker.SQS:
+		return checkSQS(ctx, config, network)
 	}
 	return unknown(config.Kind)
 }

@@ -10,14 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/broker"
-	"github.com/accord-sync/accord/internal/broker/brokertest"
 	"github.com/accord-sync/accord/internal/broker/client"
 	"github.com/accord-sync/accord/internal/fault"
 )
 
 // conformance is what every broker must do.
 type conformance struct {
-	server *brokertest.Server
+	// server can be ended and started again.
+	server interface {
+		Stop()
+		Start(t testing.TB)
+	}
 	config broker.Config
 	// topic reaches the subscription, elsewhere does not.
 	topic, elsewhere string

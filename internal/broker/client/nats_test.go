@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"strconv"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 func loopback() client.Network {
-	return client.Network{Dial: (&net.Dialer{}).DialContext, Name: "accord-test"}
+	return client.Network{Dial: (&net.Dialer{}).DialContext, HTTP: &http.Client{Timeout: client.SQSTimeout}, Now: time.Now, Name: "accord-test"}
 }
 
 func natsConfig(server *brokertest.Server) broker.Config {
