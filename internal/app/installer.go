@@ -93,7 +93,7 @@ func (i *Installer) driver(file *integration.Integration, side record.Side) (con
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
 			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
 	}
-	wrong := slices.Concat(endsOf(file, side, driver), lookUpsOf(file, side, driver), readable(file, side, driver))
+	wrong := slices.Concat(endsOf(file, side, driver), lookUpsOf(file, side, driver), asksOf(file, side, driver), readable(file, side, driver))
 	if len(wrong) > 0 {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Details: wrong}
 	}
@@ -277,6 +277,13 @@ func objectsOf(file *integration.Integration, side record.Side) []string {
 		add(file.Streams[n].End(side).Object)
 		for _, one := range file.Streams[n].End(side).LookUps {
 			add(one.Object)
+		}
+	}
+	for _, rule := range file.Rules {
+		for _, ask := range rule.Asks {
+			if ask.Side == side {
+				add(ask.Object)
+			}
 		}
 	}
 	return objects

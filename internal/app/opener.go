@@ -125,6 +125,9 @@ func (o *Opener) build(connection ledger.Connection, probed [2]string) (*engine.
 	for n, mapped := range plan.Streams {
 		installed.Streams = append(installed.Streams, engine.Stream{Spec: plan.Integration.Streams[n], Mapping: mapped})
 	}
+	if err := o.rules(connection.Key, plan, installed); err != nil {
+		return nil, err
+	}
 	systems := plan.Integration.Systems
 	installed.LeftQuota = ledger.QuotaSpec{PerMinute: systems.Left.Limits.RequestsPerMinute, Reserve: quotaReserve}
 	installed.RightQuota = ledger.QuotaSpec{PerMinute: systems.Right.Limits.RequestsPerMinute, Reserve: quotaReserve}

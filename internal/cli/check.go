@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -172,13 +173,24 @@ func (f *Found) failures() int {
 
 func (f *Found) add(test Test) { f.Tests = append(f.Tests, test) }
 
+// headOf is the heading of the sentences of a stream, a rule, or the whole file.
+func headOf(stream string) string {
+	if rule, ok := strings.CutPrefix(stream, "rules."); ok {
+		return "rule " + rule
+	}
+	if stream == "" {
+		return "in all"
+	}
+	return "stream " + stream
+}
+
 func (f *Found) print(out io.Writer) error {
 	fmt.Fprintf(out, "%s\n", f.Integration)
 	stream := ""
 	for _, sentence := range f.Sentences {
 		if sentence.Stream != stream {
 			stream = sentence.Stream
-			fmt.Fprintf(out, "\nstream %s\n", stream)
+			fmt.Fprintf(out, "\n%s\n", headOf(stream))
 		}
 		fmt.Fprintf(out, "  %s\n", sentence.Text)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -299,6 +300,8 @@ func (p *pass) act(ctx context.Context) error {
 	switch {
 	case nameless(p.work.Ref.ID):
 		return p.parkRow(ctx)
+	case p.stream.Spec.Mode == integration.ModeRule:
+		return p.fire(ctx)
 	case p.stream.oneSided():
 		return p.lookAlone(ctx)
 	}

@@ -30,6 +30,10 @@ type Installed struct {
 	Integration *integration.Integration
 	Streams     []Stream
 	Left, Right connector.Connector
+	// Rules are the compiled rules by name, Outside makes their calls; nil where the
+	// integration has none.
+	Rules   map[string]*Rule
+	Outside Outside
 	// Limits are the declared plans of the two sides.
 	LeftQuota, RightQuota ledger.QuotaSpec
 	// Concurrency is how many calls a server is asked to answer at once; a drain
@@ -133,7 +137,7 @@ type Options struct {
 type Observer interface {
 	// Reconciled counts one finished pass over a record by its outcome
 	// ("unchanged", "updated", "created", "linked", "deleted", "conflict",
-	// "parked", "held", "retry") and how long the change waited.
+	// "parked", "held", "fired", "retry") and how long the change waited.
 	Reconciled(key ledger.Key, stream, outcome string, waited time.Duration)
 	// ShapesChecked tells in how many ways a connection's mapping does not fit what
 	// its servers say of their fields.

@@ -297,7 +297,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	unchanged, read := shownRows-rows.records, shownRows+len(page.Bad)
 	cursor.Read, cursor.Total = cursor.Read+read, page.Total
 	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
-		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: append(rows.seen, shown...), Changes: rows.changes,
+		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: append(rows.seen, shown...), Changes: rows.changes, Matches: rows.matches,
 		RunID: l.request.RunID, Counts: ledger.Counts{Read: read, Unchanged: unchanged, Parked: len(page.Bad)}, RunDone: unchanged + len(page.Bad), NudgeFor: nudgeLife,
 	})
 	if err != nil {

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -66,10 +68,57 @@ func news(v view, before ledger.Seen, known bool) bool {
 	return (v.inScope || before.InScope) && (before.Print != v.print || before.InScope != v.inScope)
 }
 
-// seenAlone are the rows of a one-sided stream as they were last seen; nil for others.
-func (e *Engine) seenAlone(ctx context.Context, in *Installed, stream Stream, side record.Side, ids []string) (map[string]ledger.Seen, error) {
-	if !stream.oneSided() {
-		return nil, nil
+// sifter decides which listed rows of a stream ask for a look.
+type sifter struct {
+	stream Stream
+	// seen are the rows of a one-sided stream as they were last seen; met is what the
+	// rule of the stream knows, begin and once are the rule's.
+	seen  map[string]ledger.Seen
+	met   map[string]ledger.Match
+	begin beginning
+	once  string
+}
+
+func (e *Engine) sifter(ctx context.Context, in *Installed, stream Stream, side record.Side, ids []string) (sifter, error) {
+	s := sifter{stream: stream}
+	var err error
+	switch {
+	case stream.Spec.Mode == integration.ModeRule:
+		rule := in.Rules[stream.Spec.Rule]
+		if rule == nil {
+			return s, nil
+		}
+		s.once = rule.Spec.Once
+		if !rule.Spec.Backfill {
+			if s.begin, err = e.beginning(ctx, in, stream, side); err != nil {
+				return s, err
+			}
+		}
+		s.met, err = e.met(ctx, in, stream, side, ids)
+	case stream.follows():
+		s.met, err = e.met(ctx, in, stream, side, ids)
+	case stream.oneSided():
+		s.seen, err = e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
 	}
-	return e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
+	return s, err
+}
+
+// looks reports whether a row asks for a look, and what is only noted of it.
+func (s sifter) looks(side record.Side, v view, state ledger.State, refs mapping.Resolver) (looks bool, noted *ledger.Match) {
+	corrected := openLetter(state) && !parkedAs(state, v)
+	switch {
+	case s.stream.Spec.Mode == integration.ModeRule:
+		var known *ledger.Match
+		if match, ok := s.met[v.record.Ref.ID]; ok {
+			known = &match
+		}
+		looks, noted = s.stream.ruleLook(v, s.begin, known, s.once)
+		return looks || corrected, noted
+	case s.stream.oneSided():
+		before, known := s.seen[v.record.Ref.ID]
+		return news(v, before, known) || corrected, nil
+	case s.stream.follows() && state.Link == nil && s.met[v.record.Ref.ID].Turn == 0:
+		return corrected, nil
+	}
+	return s.stream.needsLook(side, v, state, refs), nil
 }

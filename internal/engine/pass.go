@@ -23,6 +23,7 @@ const (
 	outcomeParked    = "parked"
 	outcomeHeld      = "held"
 	outcomeRetry     = "retry"
+	outcomeFired     = "fired"
 )
 
 // callShare is the part of a lease that one outside call may take: the rest is
@@ -165,6 +166,10 @@ func (p *pass) fetch(ctx context.Context, ref record.Ref) (record.Record, error)
 
 // look reads the mapped fields and remembers the row for the next commit.
 func (p *pass) look(side record.Side, answer record.Record) (view, error) {
+	answer, err := p.withFound(side, answer)
+	if err != nil {
+		return view{}, err
+	}
 	found, err := p.stream.look(side, answer, p.refs.lookup)
 	if err != nil {
 		return view{}, onRef(err, answer.Ref)
@@ -263,6 +268,9 @@ func countOf(outcome string) ledger.Counts {
 	switch outcome {
 	case outcomeCreated:
 		return ledger.Counts{Created: 1}
+	case outcomeFired:
+		// What it did is counted with the firings.
+		return ledger.Counts{}
 	case outcomeLinked:
 		// Counted with the commit that made the link.
 		return ledger.Counts{}

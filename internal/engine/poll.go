@@ -92,7 +92,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 			cursor.HighWater = cursor.PendingHighWater
 		}
 		nudge, err := e.options.Store.CommitPage(ctx, in.Key, ledger.PageCommit{
-			Stream: stream.Spec.Name, Side: side, Scope: pollScope, Cursor: cursor, Seen: rows.seen, Changes: rows.changes, NudgeFor: nudgeLife,
+			Stream: stream.Spec.Name, Side: side, Scope: pollScope, Cursor: cursor, Seen: rows.seen, Changes: rows.changes, Matches: rows.matches, NudgeFor: nudgeLife,
 		})
 		if err != nil {
 			return result, err

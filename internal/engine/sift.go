@@ -15,6 +15,8 @@ import (
 type sifted struct {
 	seen    []ledger.Seen
 	changes []ledger.Change
+	// matches are what a rule that is new finds.
+	matches []ledger.Match
 	// records counts the rows of the page behind the changes.
 	records int
 }
@@ -33,7 +35,7 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 	if err != nil {
 		return sifted{}, err
 	}
-	before, err := e.seenAlone(ctx, in, stream, side, ids)
+	listed, err := e.sifter(ctx, in, stream, side, ids)
 	if err != nil {
 		return sifted{}, err
 	}
@@ -43,7 +45,7 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 	}
 	var result sifted
 	for _, found := range page.Records {
-		v, err := stream.look(side, found, refs.lookup)
+		v, err := stream.look(side, listed.withFound(side, found), refs.lookup)
 		needsLook := err != nil
 		if err == nil {
 			row := stream.seenRow(v)
@@ -52,10 +54,9 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 			result.seen = append(result.seen, markerRows(stream, side, found)...)
 			state := states[found.Ref.ID]
 			stream.forgetAmended(&state)
-			needsLook = stream.needsLook(side, v, state, refs.lookup)
-			if stream.oneSided() {
-				old, known := before[found.Ref.ID]
-				needsLook = news(v, old, known) || openLetter(state) && !parkedAs(state, v)
+			var noted *ledger.Match
+			if needsLook, noted = listed.looks(side, v, state, refs.lookup); noted != nil {
+				result.matches = append(result.matches, *noted)
 			}
 		}
 		if needsLook {

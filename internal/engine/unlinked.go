@@ -13,6 +13,12 @@ import (
 // unlinked reconciles a record without a counterpart: it finds the one that is
 // already there, or creates it, or leaves the record alone.
 func (p *pass) unlinked(ctx context.Context) error {
+	if waits, err := p.waitsForRule(ctx); waits || err != nil {
+		if err != nil {
+			return err
+		}
+		return p.finish(ctx, ledger.Commit{})
+	}
 	if made, err := p.unfinishedCreate(ctx); made || err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (d *decoder) expand(v value, text string) (string, bool) {
 func (d *decoder) note(v value, one placeholder) {
 	if one.secret {
 		if !secretAllowed(v.path) {
-			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, refresh_token, username, password, and the secrets of webhook and of a broker's auth")
+			d.problem(v, "a secret is only allowed in client_id, client_secret, audience, token, refresh_token, username, password, the secrets of webhook and of a broker's auth, and url, get, headers and sign.secret of rules")
 		}
 		if !slices.Contains(d.secrets, one.name) && d.roomFor(v, len(d.secrets)) {
 			d.secrets = append(d.secrets, one.name)
@@ -69,6 +69,9 @@ func (d *decoder) roomFor(v value, have int) bool {
 // secretAllowed keeps secrets out of addresses, expressions and everything else
 // that may be shown, logged or quoted in a problem.
 func secretAllowed(path string) bool {
+	if strings.HasPrefix(path, rulePrefix) {
+		return secretOfRule(path)
+	}
 	for _, side := range []string{"left", "right"} {
 		rest, ok := strings.CutPrefix(path, "systems."+side+".")
 		if !ok {
@@ -82,6 +85,24 @@ func secretAllowed(path string) bool {
 		}
 	}
 	return false
+}
+
+// secretOfRule allows the address, the headers and the signature of a rule's calls,
+// rules.NAME.then[0].call.url, rules.NAME.look_up[0].headers.NAME.
+func secretOfRule(path string) bool {
+	steps := strings.Split(path, ".")
+	if len(steps) < 4 {
+		return false
+	}
+	inner := steps[3:]
+	if strings.HasPrefix(steps[2], "then[") {
+		if inner[0] != "call" || len(inner) < 2 {
+			return false
+		}
+		inner = inner[1:]
+		return inner[0] == "url" || inner[0] == "headers" || len(inner) == 2 && inner[0] == "sign" && inner[1] == "secret"
+	}
+	return strings.HasPrefix(steps[2], "look_up[") && (inner[0] == "get" || inner[0] == "headers")
 }
 
 // lookup returns the value of a placeholder; ok is false where there is none.

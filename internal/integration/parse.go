@@ -45,8 +45,14 @@ func read(d *decoder) (*Integration, error) {
 			i.Systems.Right = d.system(systems.need("right"))
 			systems.done()
 		}
-		d.streams(i, top.need("streams").object())
 		i.Check = top.take("check").check()
+		rules := top.take("rules")
+		if rules.given() {
+			d.streams(i, top.take("streams").object())
+		} else {
+			d.streams(i, top.need("streams").object())
+		}
+		d.rules(i, rules)
 		top.done()
 	}
 	if len(d.problems) == 0 && !d.pending {
@@ -78,6 +84,9 @@ func (d *decoder) streams(i *Integration, all *object) {
 	for _, name := range all.keys {
 		if !isName(name) {
 			d.problem(all.key(name), "%q is not a name: letters, digits, - _ .", name)
+		}
+		if strings.HasPrefix(name, rulePrefix) {
+			d.problem(all.key(name), "names that begin with %s are those of rules", rulePrefix)
 		}
 		given := all.take(name)
 		if !given.given() {

@@ -11,9 +11,10 @@ import (
 
 // Sentence says in plain English what one trigger, field or policy does.
 type Sentence struct {
-	// Stream is the stream it belongs to.
+	// Stream is the stream it belongs to, rules.NAME for a rule; empty: the whole file.
 	Stream string `json:"stream"`
-	// About is create, edit, delete, allow, scope, match, marker, field, conflict, guard, poll or compare.
+	// About is system, direction, frequency, conflicts, errors or customers of the whole
+	// file, when, look_up, backfill or error of a rule, else create, edit, delete, allow, scope, match, marker, field, conflict, guard, poll or compare.
 	About string `json:"about"`
 	// Field is the field's name, for About field and conflict.
 	Field string `json:"field,omitempty"`
@@ -25,7 +26,7 @@ type Sentence struct {
 func Sentences(i *Integration) []Sentence {
 	var all []Sentence
 	for n := range i.Streams {
-		if i.Streams[n].OneSided() {
+		if i.Streams[n].OneSided() || i.Streams[n].Rule != "" {
 			continue
 		}
 		t := &teller{integration: i, stream: &i.Streams[n]}
@@ -46,7 +47,10 @@ func Sentences(i *Integration) []Sentence {
 		t.schedule()
 		all = append(all, t.said...)
 	}
-	return all
+	for n := range i.Rules {
+		all = append(all, ruleSentences(i, &i.Rules[n])...)
+	}
+	return append(all, summary(i)...)
 }
 
 // teller collects the sentences of one stream.

@@ -17,10 +17,13 @@ type Integration struct {
 	Name string
 	// Systems are the two ends.
 	Systems Systems
-	// Streams are the kinds of record, in the order of the file.
+	// Streams are the kinds of record, in the order of the file; behind them those
+	// that the rules are made into, with their Rule set.
 	Streams []Stream
 	// Check is how often the servers' own descriptions of their fields are compared with the mapping.
 	Check Check
+	// Rules say what is done when a record is like this, in the order of the file.
+	Rules []Rule
 
 	source   *source
 	uses     []Variable
@@ -177,8 +180,11 @@ type Stream struct {
 	Poll Poll
 	// Compare is how often everything is compared.
 	Compare Compare
-	// Mode is ModeSync (default) or ModeMatchOnly.
+	// Mode is ModeSync (default), ModeMatchOnly or ModeRule.
 	Mode string
+	// Rule is the name of the rule that the stream is made of; empty: it stands in
+	// the file itself.
+	Rule string
 }
 
 // Writes reports whether records of a side are created, changed or deleted.

@@ -94,6 +94,11 @@ type Commit struct {
 	// PutDeadLetters inserts or replaces by ID.
 	PutDeadLetters []DeadLetter
 	PutHeld        []Held
+	// PutMatches inserts or replaces by rule and ref, PutFirings by ID; a second
+	// firing of one occurrence is refused with Conflict. AddCounts adds.
+	PutMatches []Match
+	PutFirings []Firing
+	AddCounts  []RuleCount
 	PutSeen        []Seen
 	// DropSeen forgets rows of deleted records.
 	DropSeen []record.Ref

@@ -22,6 +22,7 @@ type Store interface {
 	Conflicts
 	DeadLetters
 	Histories
+	Firings
 	Guards
 	Runs
 	Listings
@@ -291,6 +292,8 @@ type PageCommit struct {
 	Cursor  Cursor
 	Seen    []Seen
 	Changes []Change
+	// Matches are stored of records that their rule never met.
+	Matches []Match
 	// RunID, Counts and Unchanged rows' progress.
 	RunID    string
 	Counts   Counts

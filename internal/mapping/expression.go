@@ -72,6 +72,34 @@ func CheckWrite(source string) error {
 	return err
 }
 
+// Mentions are the dotted paths of the record that an expression reads, sorted;
+// none of one that does not compile.
+func Mentions(source string) []string {
+	compiled, err := compile(source)
+	if err != nil {
+		return nil
+	}
+	return slices.Clone(compiled.paths)
+}
+
+// Expression is a compiled expression by itself. It is immutable and safe for
+// concurrent use.
+type Expression struct{ compiled *expression }
+
+// NewExpression compiles an expression over a record's fields. The error is an
+// *ExpressionError.
+func NewExpression(source string) (*Expression, error) {
+	compiled, err := compile(source)
+	if err != nil {
+		return nil, err
+	}
+	return &Expression{compiled: compiled}, nil
+}
+
+// Run evaluates over the fields of a record, and answers what JSON would give. The
+// error is a fault.Invalid that quotes no data.
+func (e *Expression) Run(fields record.Fields) (any, error) { return e.compiled.run(fields) }
+
 func compileWrite(source string) (*expression, error) {
 	compiled, err := compile(source)
 	if err != nil {

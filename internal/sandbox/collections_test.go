@@ -26,6 +26,8 @@ func collections() []collection {
 			fields{"starts_at": "2026-03-03T09:00:00+01:00", "ends_at": "2026-03-03T10:00:00+01:00", "recurrence": nil}},
 		{"calls", "call", fields{"at": "2026-03-01T11:00:00Z", "direction": "in", "duration_s": 90, "outcome": "reached"}, fields{"outcome": "busy"}},
 		{"emails", "email", fields{"at": "2026-03-01T11:00:00Z", "subject": "Offer"}, fields{"subject": "Offer 2"}},
+		{"orders", "order", fields{"title": "Roof", "number": "A-1", "amount": fields{"value": 12.5, "currency": "EUR"}}, fields{"status": "paid"}},
+		{"submissions", "submission", fields{"form": "contact", "name": "Ana", "email": "ana@example.com", "message": "Call me"}, fields{"spam": true}},
 	}
 }
 

@@ -51,6 +51,8 @@ func others() []connectortest.Harness {
 		harnessOf("appointments", "appointment", "location", "title", "properties.other", map[string]any{"title": "Visit", "starts_at": at, "ends_at": at}),
 		harnessOf("calls", "call", "properties.key", "outcome", "properties.other", map[string]any{"at": at}),
 		harnessOf("emails", "email", "outcome", "subject", "properties.other", map[string]any{"at": at}),
+		harnessOf("orders", "order", "number", "title", "properties.other", map[string]any{"title": "Roof"}),
+		harnessOf("submissions", "submission", "name", "message", "properties.other", map[string]any{"form": "contact"}),
 	}
 }
 

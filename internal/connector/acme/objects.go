@@ -12,6 +12,8 @@ func objects() []connector.Object {
 		{Name: "appointments", Singular: "appointment", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
 		{Name: "calls", Singular: "call", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
 		{Name: "emails", Singular: "email", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
+		{Name: "orders", Singular: "order", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref", "number"}},
+		{Name: "submissions", Singular: "submission", Creatable: true, UpdatedAt: true, Searchable: []string{"external_ref"}},
 		{Name: "users", Singular: "user", UpdatedAt: true, Searchable: []string{"email"}},
 	}
 }

@@ -55,6 +55,8 @@ func others(t testing.TB) []connectortest.Harness {
 		harnessOf(t, "appointments", "appointment", "location", "title", "properties.other", map[string]any{"title": "Visit", "starts_at": at, "ends_at": at}),
 		harnessOf(t, "calls", "call", "properties.key", "outcome", "properties.other", map[string]any{"at": at}),
 		harnessOf(t, "emails", "email", "outcome", "subject", "properties.other", map[string]any{"at": at}),
+		harnessOf(t, "orders", "order", "number", "title", "properties.other", map[string]any{"title": "Roof"}),
+		harnessOf(t, "submissions", "submission", "name", "message", "properties.other", map[string]any{"form": "contact"}),
 	}
 }
 

@@ -51,7 +51,7 @@ func (t *tripper) measured(request *http.Request) (*http.Response, error) {
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 			attribute.String("http.request.method", request.Method),
 			attribute.String("server.address", request.URL.Hostname()),
-			attribute.String("url.path", request.URL.Path),
+			attribute.String("url.path", options.pathOf(request)),
 			attribute.String("accord.connection", options.Connection),
 			attribute.String("accord.side", string(options.Side)),
 		))
@@ -83,9 +83,17 @@ func (t *tripper) measured(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// pathOf is what may be told of a request's path.
+func (o Options) pathOf(request *http.Request) string {
+	if o.Name != "" {
+		return o.Name
+	}
+	return request.URL.Path
+}
+
 func (t *tripper) fields(request *http.Request, took time.Duration) logrus.Fields {
 	fields := logrus.Fields{
-		"method": request.Method, "path": request.URL.Path, "side": string(t.options.Side),
+		"method": request.Method, "path": t.options.pathOf(request), "side": string(t.options.Side),
 		"connection": t.options.Connection, "duration_ms": took.Milliseconds(), "attempt": attemptOf(request.Context()),
 	}
 	if t.options.Tenant != "" {

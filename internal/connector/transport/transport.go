@@ -39,6 +39,9 @@ type Options struct {
 	Connection string
 	Side       record.Side
 	Tenant     string
+	// Name, if set, stands for the path of an address in the log line and the span:
+	// some addresses are secrets.
+	Name string
 	// Concurrency bounds the calls in flight; 0 is DefaultConcurrency.
 	Concurrency int
 	// Quota is asked before each call and told what the answers said; nil is Unlimited.

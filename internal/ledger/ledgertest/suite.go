@@ -60,6 +60,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"history, guard and runs", bookTests()},
 		{"listings", listingTests()},
 		{"sides", sideTests()},
+		{"rules", ruleTests()},
 		{"clocks", clockTests()},
 		{"whole", wholeTests()},
 	}

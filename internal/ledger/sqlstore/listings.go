@@ -53,6 +53,9 @@ func (s *Store) CommitPage(ctx context.Context, key ledger.Key, page ledger.Page
 		if err := t.putSeen(key, page.Seen); err != nil {
 			return err
 		}
+		if err := t.putMatches(key, page.Matches, true); err != nil {
+			return err
+		}
 		if err := t.enqueue(key, page.Changes); err != nil {
 			return err
 		}

@@ -29,6 +29,9 @@ func connectionTables() [][2]string {
 		{"seen", "stream, side, record_id"},
 		{"links", "id"},
 		{"history", "id"},
+		{"rule_counts", "rule, metric, labels"},
+		{"firings", "id"},
+		{"rule_matches", "rule, side, record_id"},
 	}
 }
 

@@ -13,7 +13,7 @@ const millis = "2006-01-02T15:04:05.000Z07:00"
 func stamp(t time.Time) string { return t.UTC().Format(millis) }
 
 func newID(object string) string {
-	prefix := map[string]string{"contacts": "ct_", "companies": "co_", "deals": "dl_", "appointments": "ap_", "calls": "cl_", "emails": "em_", "users": "us_"}[object]
+	prefix := map[string]string{"contacts": "ct_", "companies": "co_", "deals": "dl_", "appointments": "ap_", "calls": "cl_", "emails": "em_", "orders": "or_", "submissions": "su_", "users": "us_"}[object]
 	return prefix + rand.Text()[:16]
 }
 
@@ -72,6 +72,26 @@ func schemas() []*world.Schema {
 			Exact:  []string{"external_ref"},
 		},
 		{
+			// What a shop sold.
+			Name: "orders",
+			Fields: common(contact, owner, world.Field{Name: "title", Type: world.Text, Required: true, MaxLen: 200},
+				world.Field{Name: "number", Type: world.Text, MaxLen: 60}, world.Field{Name: "amount", Type: world.Object, Valid: checkAmount},
+				world.Field{Name: "status", Type: world.Enum, Enum: []string{"open", "paid", "shipped", "cancelled"}, Default: "open"},
+				world.Field{Name: "customer_name", Type: world.Text, MaxLen: 200}, world.Field{Name: "customer_email", Type: world.Email, MaxLen: 254},
+				world.Field{Name: "placed_at", Type: world.Instant}),
+			Unique: []string{"number", "external_ref"},
+			Exact:  []string{"number", "external_ref"},
+		},
+		{
+			// What visitors sent by a form of a web page.
+			Name: "submissions",
+			Fields: common(world.Field{Name: "form", Type: world.Text, Required: true, MaxLen: 100}, world.Field{Name: "name", Type: world.Text, MaxLen: 200},
+				world.Field{Name: "email", Type: world.Email, MaxLen: 254}, world.Field{Name: "phone", Type: world.Phone, MaxLen: 40},
+				world.Field{Name: "message", Type: world.Text, MaxLen: 5000}, world.Field{Name: "spam", Type: world.Bool, Default: false}),
+			Unique: []string{"external_ref"},
+			Exact:  []string{"external_ref"},
+		},
+		{
 			Name: "users",
 			Fields: []world.Field{{Name: "name", Type: world.Text, Required: true}, {Name: "email", Type: world.Email, Required: true},
 				{Name: "active", Type: world.Bool, Default: true}},
@@ -117,6 +137,10 @@ func template(object string) map[string]any {
 		return map[string]any{"name": "User {n}", "email": "user{n}@example.com"}
 	case "appointments":
 		return map[string]any{"title": "Appointment {n}", "starts_at": "2026-01-05T09:00:00+01:00", "ends_at": "2026-01-05T10:00:00+01:00", "time_zone": "Europe/Berlin"}
+	case "orders":
+		return map[string]any{"title": "Order {n}", "number": "A-{n}", "customer_name": "Customer {n}", "customer_email": "customer{n}@example.com"}
+	case "submissions":
+		return map[string]any{"form": "contact", "name": "Visitor {n}", "email": "visitor{n}@example.com", "message": "Please call me"}
 	case "calls", "emails":
 		return map[string]any{"at": "2026-01-05T09:00:00Z", "outcome": "note {n}"}
 	}

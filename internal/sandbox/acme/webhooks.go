@@ -21,7 +21,7 @@ import (
 
 // nouns are the objects that have events, by the name that events use.
 func nouns() map[string]string {
-	return map[string]string{"contacts": "contact", "companies": "company", "deals": "deal", "appointments": "appointment", "calls": "call", "emails": "email", "users": "user"}
+	return map[string]string{"contacts": "contact", "companies": "company", "deals": "deal", "appointments": "appointment", "calls": "call", "emails": "email", "orders": "order", "submissions": "submission", "users": "user"}
 }
 
 func (s *Server) publish(c world.Change) {

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// The kinds of effects, as firings name them.
+const (
+	kindUpsert = "upsert"
+	kindCall   = "call"
+	kindCount  = "count"
+)
+
+// fire looks at a record for a rule. Nothing of what brought it is believed but the
+// ref: the record is read, and the condition evaluated. That the rule fires is decided
+// in the commit that stores that the record matches now; then what it is to do is
+// carried out, as often as it takes.
+func (p *pass) fire(ctx context.Context) error {
+	rule := p.in.Rules[p.stream.Spec.Rule]
+	if rule == nil || p.in.Outside == nil {
+		return fault.New(fault.Internal, "rule %s is not compiled", p.stream.Spec.Rule)
+	}
+	found, ok, err := p.alone(ctx)
+	if err != nil {
+		return err
+	}
+	if ok && found.record.Ref.ID != p.work.Ref.ID {
+		return p.finish(ctx, p.mergedInto(found.record.Ref))
+	}
+	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref, fixedOccurrence(rule.Spec, p.work))
+	if err != nil {
+		return err
+	}
+	last := ledger.Commit{}
+	if !ok {
+		// What was decided while it was there is still done.
+		last = p.forgotten()
+		found.record.Ref, found.inScope, found.print = p.work.Ref, false, ""
+	}
+	if ok && p.stillParkedAlone(found) {
+		return p.finishParked(ctx)
+	}
+	if ok {
+		p.correct(found.record.Fields)
+	}
+	waiting, err := p.decideFiring(ctx, rule, found, book)
+	if err != nil {
+		return err
+	}
+	if err := p.carryOutFirings(ctx, rule, found, ok, waiting); err != nil {
+		return err
+	}
+	return p.finish(ctx, last)
+}
+
+// correct puts what a person corrected into the fields that are evaluated.
+func (p *pass) correct(fields record.Fields) {
+	for path, value := range p.corrections(p.work.Ref) {
+		fields.Set(path, value)
+	}
+}
+
+// fixedOccurrence is the occurrence of rules that do not count turns.
+func fixedOccurrence(rule integration.Rule, work ledger.Work) string {
+	if rule.Once == integration.OnceEvent && work.EventID != "" {
+		return "event:" + work.EventID
+	}
+	return ""
+}
+
+// decideFiring stores whether the record matches, with the firing if the rule fires,
+// and returns the firings that are to be carried out.
+func (p *pass) decideFiring(ctx context.Context, rule *Rule, found view, book ledger.RuleBook) ([]ledger.Firing, error) {
+	match := ledger.Match{Rule: rule.Spec.Name, Ref: p.work.Ref}
+	if book.Match != nil {
+		match = *book.Match
+	}
+	if book.Match == nil && found.inScope && !rule.Spec.Backfill {
+		begin, err := p.engine.beginning(ctx, p.in, p.stream, p.work.Ref.Side)
+		if err != nil {
+			return nil, err
+		}
+		// An event came before the first load: what matched before is no news.
+		match.Matching = begin.before(found)
+	}
+	occurrence, fires := p.occurs(rule.Spec, found, book, match)
+	if !fires && book.Match != nil && match.Matching == found.inScope && match.Print == found.print {
+		return book.Waiting, nil
+	}
+	match.Matching, match.Print = found.inScope, found.print
+	commit := ledger.Commit{}
+	if fires {
+		match.Turn++
+		firing, err := p.newFiring(ctx, rule, found, occurrence, &match, &commit)
+		if err != nil {
+			return nil, err
+		}
+		commit.PutFirings = []ledger.Firing{firing}
+		book.Waiting = append(book.Waiting, firing)
+		p.outcome = outcomeFired
+	}
+	commit.PutMatches = []ledger.Match{match}
+	return book.Waiting, p.commit(ctx, commit)
+}
+
+// occurs decides whether the rule fires for a record as it is now.
+func (p *pass) occurs(rule integration.Rule, found view, book ledger.RuleBook, match ledger.Match) (occurrence string, fires bool) {
+	turn := strconv.Itoa(match.Turn + 1)
+	if !found.inScope {
+		return "", false
+	}
+	switch rule.Once {
+	case integration.OnceRecord:
+		return integration.OnceRecord, match.Turn == 0 && !match.Matching
+	case integration.OnceVersion:
+		return "version:" + turn, !match.Matching || match.Print != found.print
+	case integration.OnceEvent:
+		occurrence = fixedOccurrence(rule, p.work)
+		return occurrence, occurrence != "" && !book.Known
+	}
+	return "match:" + turn, !match.Matching
+}
+
+// newFiring evaluates what a firing is to do. Records to be made are handed to their
+// streams, and numbers counted, in the commit that stores it.
+func (p *pass) newFiring(ctx context.Context, rule *Rule, found view, occurrence string, match *ledger.Match, commit *ledger.Commit) (ledger.Firing, error) {
+	now := p.engine.options.Now()
+	firing := ledger.Firing{
+		ID: p.engine.options.NewID(), Rule: rule.Spec.Name, Ref: p.work.Ref, Occurrence: occurrence, State: ledger.FiringOpen, DecidedAt: now,
+	}
+	fields := found.record.Fields.Clone()
+	asked, err := p.askAll(ctx, rule, fields)
+	if err != nil {
+		return ledger.Firing{}, err
+	}
+	match.Found = asked
+	for _, effect := range rule.Spec.Effects {
+		one := ledger.FiringEffect{State: ledger.FiringOpen}
+		switch {
+		case effect.Upsert != nil:
+			one.Kind, one.State, one.At = kindUpsert, ledger.FiringDone, now
+			commit.Enqueue = append(commit.Enqueue, ledger.Change{
+				Stream: effect.Upsert.Stream, Ref: p.work.Ref, Lane: p.work.Lane, RunID: p.work.RunID, EventID: p.work.EventID, Trace: p.work.Trace,
+			})
+		case effect.Count != nil:
+			one.Kind, one.State, one.At = kindCount, ledger.FiringDone, now
+			counted, err := p.counted(ctx, rule, effect.Count, fields)
+			if err != nil {
+				return ledger.Firing{}, onRef(err, p.work.Ref)
+			}
+			commit.AddCounts = append(commit.AddCounts, counted)
+		default:
+			one.Kind = kindCall
+			if err := rule.evaluate(effect.Call, fields, &one); err != nil {
+				return ledger.Firing{}, onRef(err, p.work.Ref)
+			}
+		}
+		firing.Effects = append(firing.Effects, one)
+	}
+	closeFiring(&firing, now)
+	return firing, nil
+}
+
+// evaluate fills in what a call sends.
+func (r *Rule) evaluate(call *integration.Web, fields record.Fields, effect *ledger.FiringEffect) error {
+	var err error
+	if effect.Query, err = r.texts(call.Query, fields); err != nil {
+		return err
+	}
+	effect.Body, err = r.body(call, fields)
+	return err
+}
+
+// counted is what a count adds.
+func (p *pass) counted(ctx context.Context, rule *Rule, count *integration.Count, fields record.Fields) (ledger.RuleCount, error) {
+	labels, err := rule.labels(count, fields)
+	if err != nil {
+		return ledger.RuleCount{}, err
+	}
+	have, err := p.store().RuleCounts(ctx, p.key())
+	if err != nil {
+		return ledger.RuleCount{}, err
+	}
+	series, known := 0, false
+	for _, one := range have {
+		if one.Rule == rule.Spec.Name && one.Metric == count.Metric {
+			series++
+			known = known || one.Labels == labels
+		}
+	}
+	if !known && series >= maxSeries {
+		labels = others(count)
+	}
+	return ledger.RuleCount{Rule: rule.Spec.Name, Metric: count.Metric, Labels: labels, Count: 1}, nil
+}
+
+// carryOutFirings makes the calls of firings that are not done, oldest first. A call
+// that is refused holds up no other; the error is the first refusal's.
+func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, there bool, waiting []ledger.Firing) error {
+	var refused error
+	for _, firing := range waiting {
+		for n := range firing.Effects {
+			if firing.Effects[n].State == ledger.FiringDone {
+				continue
+			}
+			err := p.carryOutCall(ctx, rule, found, there, &firing, n)
+			if err != nil && !fault.Is(err, fault.Invalid, fault.Duplicate) {
+				return err
+			}
+			if err != nil && refused == nil {
+				refused = err
+			}
+		}
+	}
+	return refused
+}
+
+// carryOutCall makes one call of a firing and stores how it ended.
+func (p *pass) carryOutCall(ctx context.Context, rule *Rule, found view, there bool, firing *ledger.Firing, n int) error {
+	effect := &firing.Effects[n]
+	if n >= len(rule.Spec.Effects) || rule.Spec.Effects[n].Call == nil {
+		// An edit of the integration took the call away.
+		effect.State = ledger.FiringDone
+		return p.storeFiring(ctx, firing)
+	}
+	if effect.State == ledger.FiringParked && there {
+		// It was refused: what a person or a later edit corrected is sent now.
+		fields := found.record.Fields.Clone()
+		if _, err := p.askAll(ctx, rule, fields); err != nil {
+			return err
+		}
+		if err := rule.evaluate(rule.Spec.Effects[n].Call, fields, effect); err != nil {
+			return onRef(err, p.work.Ref)
+		}
+	}
+	_, err := p.sendOut(ctx, WebCall{
+		Rule: rule.Spec.Name, Part: fmt.Sprintf("then[%d]", n), Query: effect.Query, Body: effect.Body, Key: firing.ID + "." + strconv.Itoa(n),
+	})
+	if isCrash(err) {
+		return err
+	}
+	effect.Tries, effect.At = effect.Tries+1, p.engine.options.Now()
+	if err == nil {
+		effect.State, effect.Code, effect.Status, effect.Query, effect.Body = ledger.FiringDone, "", 0, nil, nil
+		p.outcome = outcomeFired
+		return p.storeFiring(ctx, firing)
+	}
+	coded := fault.As(err)
+	if coded == nil {
+		return err
+	}
+	effect.State, effect.Code, effect.Status = ledger.FiringOpen, string(coded.Code), coded.Status
+	if fault.Is(err, fault.Invalid, fault.Duplicate) {
+		effect.State = ledger.FiringParked
+	}
+	if storing := p.storeFiring(ctx, firing); storing != nil {
+		return storing
+	}
+	return err
+}
+
+// storeFiring commits what became of a firing so far.
+func (p *pass) storeFiring(ctx context.Context, firing *ledger.Firing) error {
+	closeFiring(firing, p.engine.options.Now())
+	return p.commit(ctx, ledger.Commit{PutFirings: []ledger.Firing{*firing}})
+}
+
+// closeFiring gives a firing the state of its effects.
+func closeFiring(firing *ledger.Firing, now time.Time) {
+	firing.State, firing.EndedAt = ledger.FiringDone, now
+	for _, effect := range firing.Effects {
+		switch {
+		case effect.State == ledger.FiringParked:
+			firing.State = ledger.FiringParked
+		case effect.State == ledger.FiringOpen && firing.State == ledger.FiringDone:
+			firing.State = ledger.FiringOpen
+		}
+	}
+	if firing.State != ledger.FiringDone {
+		firing.EndedAt = time.Time{}
+	}
+}

@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/accord-sync/accord/internal/record"
+)
+
+// Match is what a rule knows of one record.
+type Match struct {
+	Rule string
+	Ref  record.Ref
+	// Matching: the condition held when the record was last read.
+	Matching bool
+	// Turn counts how often the rule has fired for the record.
+	Turn int
+	// Print fingerprints what the rule reads of the record, as last read.
+	Print string
+	// Found is what the last firing looked up, by name. It is kept sealed.
+	Found Values
+}
+
+// FiringState is the state of a firing, or of one of its effects.
+type FiringState string
+
+// The states of a firing. One is parked as long as an effect of it is.
+const (
+	FiringOpen   FiringState = "open"
+	FiringDone   FiringState = "done"
+	FiringParked FiringState = "parked"
+)
+
+// Firing is one time that a rule fired for one record: decided once, then carried
+// out effect by effect.
+type Firing struct {
+	ID   string
+	Rule string
+	Ref  record.Ref
+	// Occurrence names the time that it fired: there is one firing per rule, record
+	// and occurrence.
+	Occurrence string
+	State      FiringState
+	// DecidedAt is when it fired, EndedAt when its last effect was carried out.
+	DecidedAt, EndedAt time.Time
+	// Effects are those of the rule, in its order.
+	Effects []FiringEffect
+}
+
+// FiringEffect is one effect of a firing.
+type FiringEffect struct {
+	// Kind is upsert, call or count.
+	Kind  string      `json:"kind"`
+	State FiringState `json:"state"`
+	// Tries counts what was sent, At is when it last was.
+	Tries int       `json:"tries,omitempty"`
+	At    time.Time `json:"at,omitzero"`
+	// Code and Status are of the last answer that was none of success.
+	Code   string `json:"code,omitempty"`
+	Status int    `json:"status,omitempty"`
+	// Query and Body are what a call sends, each try the same. They are kept sealed,
+	// and dropped when it is done.
+	Query map[string]string `json:"query,omitempty"`
+	Body  []byte            `json:"body,omitempty"`
+}
+
+// RuleBook is what the ledger knows of a rule and a record.
+type RuleBook struct {
+	// Since is when the rule was first looked at; zero: never.
+	Since time.Time
+	// Match is nil for a record that the rule never met.
+	Match *Match
+	// Waiting are the firings that are not done, oldest first.
+	Waiting []Firing
+	// Known: there is a firing of the occurrence that was asked for.
+	Known bool
+}
+
+// FiringFilter narrows a list of firings; empty fields match all.
+type FiringFilter struct {
+	Rule  string
+	State FiringState
+}
+
+// RuleCount is a number that rules count.
+type RuleCount struct {
+	Rule, Metric string
+	// Labels are the names and values, as canonical JSON of an object.
+	Labels string
+	Count  int64
+}
+
+// Firings keeps what rules know and do.
+type Firings interface {
+	// BeginRule notes that a rule is looked at from now on, and returns since when it
+	// is: the first time counts.
+	BeginRule(ctx context.Context, key Key, rule string) (time.Time, error)
+	// RuleBook reads what is known of a rule and a record.
+	RuleBook(ctx context.Context, key Key, rule string, ref record.Ref, occurrence string) (RuleBook, error)
+	// Matches returns what is known of records, by id; others are missing.
+	Matches(ctx context.Context, key Key, rule string, side record.Side, ids []string) (map[string]Match, error)
+	// ListFirings pages, newest first. Queries and bodies are left out.
+	ListFirings(ctx context.Context, key Key, filter FiringFilter, options ListOptions) (items []Firing, next string, err error)
+	// RuleCounts returns every number that the rules of a connection have counted.
+	RuleCounts(ctx context.Context, key Key) ([]RuleCount, error)
+}

@@ -1,0 +1,123 @@
+package ledgertest
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
+)
+
+func ruleTests() []test {
+	return []test{
+		{"a rule begins once", ruleBegins},
+		{"what a rule knows comes back", ruleMatches},
+		{"one firing for one occurrence", ruleFirings},
+		{"firings are listed, newest first", ruleList},
+		{"numbers add up", ruleCounts},
+	}
+}
+
+func ruleBegins(w *world) {
+	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"), "")
+	w.ok(err)
+	require.Equal(w, ledger.RuleBook{}, book)
+	first, err := w.store.BeginRule(w.ctx, w.key, "won")
+	w.ok(err)
+	require.False(w, first.IsZero())
+	w.clock.Advance(time.Hour)
+	again, err := w.store.BeginRule(w.ctx, w.key, "won")
+	w.ok(err)
+	require.Equal(w, first, again)
+	other, err := w.store.BeginRule(w.ctx, w.key, "lost")
+	w.ok(err)
+	require.True(w, other.After(first))
+}
+
+func ruleMatches(w *world) {
+	one := ledger.Match{Rule: "won", Ref: left("1"), Matching: true, Turn: 2, Print: "p", Found: ledger.Values{"owner": map[string]any{"name": "Ana Lima"}}}
+	two := ledger.Match{Rule: "won", Ref: left("2")}
+	w.commit(ledger.Commit{PutMatches: []ledger.Match{one, two}})
+	found, err := w.store.Matches(w.ctx, w.key, "won", record.Left, []string{"1", "2", "3"})
+	w.ok(err)
+	require.Equal(w, map[string]ledger.Match{"1": one, "2": two}, found)
+	require.False(w, bytes.Contains(w.db.Raw(w.T), []byte("Ana Lima")))
+	// A listing notes only what the rule has never met.
+	three := ledger.Match{Rule: "won", Ref: left("3"), Matching: true, Print: "q"}
+	_, err = w.store.CommitPage(w.ctx, w.key, ledger.PageCommit{Stream: "rules.won", Side: record.Left, Scope: "poll",
+		Matches: []ledger.Match{{Rule: "won", Ref: left("1")}, three}})
+	w.ok(err)
+	found, err = w.store.Matches(w.ctx, w.key, "won", record.Left, []string{"1", "3"})
+	w.ok(err)
+	require.Equal(w, map[string]ledger.Match{"1": one, "3": three}, found)
+	w.code(fault.Usage, w.store.Commit(w.ctx, w.key, ledger.Commit{PutMatches: []ledger.Match{{Rule: "won"}}}))
+}
+
+func firing(id, ref, occurrence string, at time.Time) ledger.Firing {
+	return ledger.Firing{ID: id, Rule: "won", Ref: left(ref), Occurrence: occurrence, State: ledger.FiringOpen, DecidedAt: at, Effects: []ledger.FiringEffect{
+		{Kind: "call", State: ledger.FiringOpen, Query: map[string]string{"q": "hidden one"}, Body: []byte(`{"text": "hidden two"}`)},
+	}}
+}
+
+func ruleFirings(w *world) {
+	at := w.now()
+	want := firing("f1", "1", "match:1", at)
+	w.commit(ledger.Commit{PutFirings: []ledger.Firing{want}})
+	w.code(fault.Conflict, w.store.Commit(w.ctx, w.key, ledger.Commit{PutFirings: []ledger.Firing{firing("f2", "1", "match:1", at)}}))
+	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"), "match:1")
+	w.ok(err)
+	require.True(w, book.Known)
+	require.Equal(w, []ledger.Firing{want}, book.Waiting)
+	require.False(w, bytes.Contains(w.db.Raw(w.T), []byte("hidden")))
+	want.State, want.EndedAt, want.Effects[0].State, want.Effects[0].Tries = ledger.FiringDone, at, ledger.FiringDone, 1
+	w.commit(ledger.Commit{PutFirings: []ledger.Firing{want}})
+	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("1"), "match:2")
+	w.ok(err)
+	require.False(w, book.Known)
+	require.Empty(w, book.Waiting)
+}
+
+func ruleList(w *world) {
+	at := w.now()
+	for n, id := range []string{"f1", "f2", "f3"} {
+		w.commit(ledger.Commit{PutFirings: []ledger.Firing{firing(id, id, "record", at.Add(time.Duration(n)*time.Second))}})
+	}
+	parked := firing("f2", "f2", "record", at.Add(time.Second))
+	parked.State = ledger.FiringParked
+	w.commit(ledger.Commit{PutFirings: []ledger.Firing{parked}})
+	page, next, err := w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{}, ledger.ListOptions{Limit: 2})
+	w.ok(err)
+	require.Len(w, page, 2)
+	require.Equal(w, "f3", page[0].ID)
+	require.Nil(w, page[0].Effects[0].Body, "what is sent is not listed")
+	rest, next, err := w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{}, ledger.ListOptions{Limit: 2, Cursor: next})
+	w.ok(err)
+	require.Len(w, rest, 1)
+	require.Equal(w, "f1", rest[0].ID)
+	require.Empty(w, next)
+	found, _, err := w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{Rule: "won", State: ledger.FiringParked}, ledger.ListOptions{})
+	w.ok(err)
+	require.Len(w, found, 1)
+	found, _, err = w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{Rule: "lost"}, ledger.ListOptions{})
+	w.ok(err)
+	require.Empty(w, found)
+}
+
+func ruleCounts(w *world) {
+	one := ledger.RuleCount{Rule: "won", Metric: "deals", Labels: `{"status":"won"}`, Count: 2}
+	w.commit(ledger.Commit{AddCounts: []ledger.RuleCount{one, one, {Rule: "won", Metric: "deals", Labels: `{}`, Count: 1}}})
+	counts, err := w.store.RuleCounts(w.ctx, w.key)
+	w.ok(err)
+	one.Count = 4
+	require.Equal(w, []ledger.RuleCount{one, {Rule: "won", Metric: "deals", Labels: `{}`, Count: 1}}, sortedCounts(counts))
+}
+
+func sortedCounts(counts []ledger.RuleCount) []ledger.RuleCount {
+	if len(counts) == 2 && counts[0].Labels == "{}" {
+		counts[0], counts[1] = counts[1], counts[0]
+	}
+	return counts
+}
