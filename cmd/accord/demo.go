@@ -24,8 +24,8 @@ import (
 
 // demoOptions are the flags of demo.
 type demoOptions struct {
-	once, freePorts, verbose bool
-	data                     string
+	once, tour, freePorts, verbose bool
+	data                           string
 }
 
 func demoCommand() *cobra.Command {
@@ -43,6 +43,7 @@ func demoCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.BoolVar(&given.once, "once", false, "use free ports and a temporary folder, end after the play; exit code 0 only if every check is ok")
+	flags.BoolVar(&given.tour, "tour", false, "in place of the day of work, show one thing after another that an integration has to cope with, each on servers of its own; ends as with --once. Exit code 5: something that a check needs is not there")
 	flags.BoolVar(&given.freePorts, "free-ports", false, "listen on free ports instead of the usual ones")
 	flags.BoolVar(&given.verbose, "verbose", false, "write the logs to standard error instead of a file")
 	flags.StringVar(&given.data, "data", "", "a new folder for the data, kept afterwards (default: a temporary one, removed at the end)")
@@ -51,6 +52,7 @@ func demoCommand() *cobra.Command {
 
 func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err error) {
 	forgetTemporal()
+	given.once = given.once || given.tour
 	at := demo.DefaultAddresses()
 	if given.once || given.freePorts {
 		if at, err = demo.FreeAddresses(ctx); err != nil {
@@ -67,7 +69,7 @@ func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err
 		return err
 	}
 	defer closeLogs()
-	watched, err := telemetry.New(ctx, telemetry.Options{Service: "demo", Version: app.Version(), Output: logs, Getenv: demoEnvironment(at)})
+	watched, err := telemetry.New(ctx, telemetry.Options{Service: "demo", Version: app.Version(), Output: logs, Getenv: demoEnvironment(at, given.tour)})
 	if err != nil {
 		return err
 	}
@@ -78,8 +80,8 @@ func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err
 		bar = errOut
 	}
 	return demo.Run(ctx, demo.Options{
-		Out: out, Bar: bar, Once: given.once, At: at, Logs: place, Log: watched.Log, Now: time.Now,
-		Start: func(ctx context.Context) (demo.Stack, error) { return startDemo(ctx, dir, at, watched) },
+		Out: out, Bar: bar, Once: given.once, Tour: given.tour, At: at, Logs: place, Log: watched.Log, Now: time.Now,
+		Start: func(ctx context.Context) (demo.Stack, error) { return startDemo(ctx, dir, at, given.tour, watched) },
 	})
 }
 
@@ -121,13 +123,17 @@ func demoLogs(given demoOptions, dir string, errOut io.Writer) (logs io.Writer, 
 
 // demoEnvironment is what the demo's service sees of the environment: none of
 // the settings of a real deployment, whose ledger it must never touch.
-func demoEnvironment(at demo.Addresses) func(string) string {
+func demoEnvironment(at demo.Addresses, tour bool) func(string) string {
 	return func(name string) string {
 		switch name {
 		case config.EnvAllowPrivate:
 			return "127.0.0.0/8"
 		case config.EnvPublicURL:
 			return "http://" + at.API
+		case config.EnvHousekeeping:
+			if tour {
+				return "2s"
+			}
 		case config.EnvLog, telemetry.TraceVariable:
 			return os.Getenv(name)
 		}
@@ -146,13 +152,13 @@ func forgetTemporal() {
 }
 
 // startDemo brings up what `dev` does and returns when the API answers.
-func startDemo(ctx context.Context, dir string, at demo.Addresses, watched *telemetry.Telemetry) (demo.Stack, error) {
+func startDemo(ctx context.Context, dir string, at demo.Addresses, tour bool, watched *telemetry.Telemetry) (demo.Stack, error) {
 	// It ends in its own order, when Stop is called.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ready, ended := make(chan dev.Addresses, 1), make(chan error, 1)
 	go func() {
 		ended <- dev.Run(running, dev.Options{
-			DataDir: dir, API: at.API, UI: at.UI, Version: app.Version(), Getenv: demoEnvironment(at),
+			DataDir: dir, API: at.API, UI: at.UI, Version: app.Version(), Getenv: demoEnvironment(at, tour),
 			Start: startTemporal, Telemetry: watched, Ready: func(addresses dev.Addresses) { ready <- addresses },
 		})
 	}()

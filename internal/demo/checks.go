@@ -46,6 +46,8 @@ type result struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	MS   int64  `json:"ms"`
+	// NotRun says what a check needs that is not there; empty: it was played.
+	NotRun string `json:"not_run,omitempty"`
 
 	title, readback string
 	err             error
@@ -74,6 +76,10 @@ func playAll(ctx context.Context, p *Play, all []check) []result {
 		started := p.now()
 		read, err := one.play(ctx, p)
 		done := result{Name: one.name, OK: err == nil, MS: p.now().Sub(started).Milliseconds(), title: one.title, readback: read, err: err}
+		var missing needs
+		if errors.As(err, &missing) {
+			done.NotRun = "needs " + missing.what
+		}
 		p.out.end(done)
 		results = append(results, done)
 		if err != nil && one.vital {

@@ -87,6 +87,11 @@ type status struct {
 		Right sideStatus `json:"right"`
 	} `json:"sides"`
 	Streams []streamStatus `json:"streams"`
+	// Shapes is what a vendor has changed.
+	Shapes []struct {
+		Code string `json:"code"`
+		Text string `json:"text"`
+	} `json:"shapes"`
 }
 
 func (s status) stream(name string) streamStatus {
@@ -109,6 +114,7 @@ type counts struct {
 
 type run struct {
 	ID       string     `json:"id"`
+	Kind     string     `json:"kind"`
 	State    string     `json:"state"`
 	EndedAt  *time.Time `json:"ended_at"`
 	Error    string     `json:"error"`

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/accord-sync/accord/internal/sandbox/sandboxclient"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
@@ -56,6 +58,8 @@ type Play struct {
 	integration        string
 	variables, secrets map[string]string
 	now                func() time.Time
+	// log is for the lines of servers that a check brings up.
+	log logrus.FieldLogger
 	// pairs are the leads on both servers by e-mail in normal form.
 	pairs map[string]pair
 	// next is the number of the next seeded lead that no check has used.

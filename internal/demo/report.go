@@ -30,6 +30,10 @@ func (p *printer) end(r result) {
 			p.line("  read  %s", one)
 		}
 	}
+	if r.NotRun != "" {
+		p.line("  ----  %s was not run: %s", r.Name, r.NotRun)
+		return
+	}
 	if r.err != nil {
 		p.line("  FAIL  %s after %s: %v", r.Name, took(r.MS), r.err)
 		return
@@ -44,16 +48,24 @@ func (p *printer) summary(results []result, linked, echoes int) {
 		width = max(width, len(one.Name))
 	}
 	p.line("\n%-6s %-*s %10s", "", width, "check", "took")
-	failed := 0
+	failed, missing := 0, 0
 	for _, one := range results {
-		word := "ok"
-		if !one.OK {
+		word, rest := "ok", took(one.MS)
+		switch {
+		case one.NotRun != "":
+			word, rest = "----", "not run: "+one.NotRun
+			missing++
+		case !one.OK:
 			word = "FAIL"
 			failed++
 		}
-		p.line("%-6s %-*s %10s", word, width, one.Name, took(one.MS))
+		p.line("%-6s %-*s %10s", word, width, one.Name, rest)
 	}
-	p.line("\n%d checks, %d failed. Leads in step: %d. Echo writes: %d.", len(results), failed, linked, echoes)
+	verdict := fmt.Sprintf("%d checks, %d failed", len(results), failed)
+	if missing > 0 {
+		verdict += fmt.Sprintf(", %d not run for want of what they need", missing)
+	}
+	p.line("\n%s. Leads in step: %d. Echo writes: %d.", verdict, linked, echoes)
 }
 
 // verdict is the last line of a play that ends by itself.
@@ -62,6 +74,9 @@ type verdict struct {
 	Checks     []result `json:"checks"`
 	Linked     int      `json:"linked"`
 	EchoWrites int      `json:"echo_writes"`
+	// NotRun counts the checks that were not played for want of what they need; the play
+	// is not ok then, even if nothing failed.
+	NotRun int `json:"not_run,omitempty"`
 }
 
 // judge says how the play went: well if there were checks, all of them did and nothing echoed.
@@ -72,8 +87,22 @@ func judge(results []result, linked, echoes int) verdict {
 	}
 	for _, one := range results {
 		v.OK = v.OK && one.OK
+		if one.NotRun != "" {
+			v.NotRun++
+		}
 	}
 	return v
+}
+
+// failed counts the checks that were played and are not well.
+func (v verdict) failed() int {
+	failed := 0
+	for _, one := range v.Checks {
+		if !one.OK && one.NotRun == "" {
+			failed++
+		}
+	}
+	return failed
 }
 
 // json writes the verdict as one line.

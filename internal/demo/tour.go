@@ -1,0 +1,57 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// tour starts the service, plays the tour, and stops it.
+func (p *Play) tour(ctx context.Context, options Options) (results []result, err error) {
+	started := p.now()
+	if err := options.At.check(ctx); err != nil {
+		return nil, err
+	}
+	p.out.line("Starting Temporal, the worker and the API; each check brings up servers of its own …")
+	stack, err := options.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stack.Stop()) }()
+	p.api = newClient(stack.API, stack.Token)
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	p.linked, p.echoes = 0, 0
+	results = playAll(ctx, p, tourChecks())
+	if ctx.Err() != nil {
+		p.out.line("\nStopped before its end.")
+		return results, ctx.Err()
+	}
+	p.out.summary(results, p.linked, p.echoes)
+	p.out.line("It took %s in all.", took(p.now().Sub(started).Milliseconds()))
+	return results, nil
+}
+
+// tourChecks show one thing after another that an integration has to cope with. Each check
+// has servers of its own, so that none depends on another.
+func tourChecks() []check {
+	return []check{
+		{name: "patterns", title: "One way, both ways, and by timetable", play: tourPatterns},
+		{name: "collisions", title: "Records with the same key: ignored, made a second time, or linked", play: tourCollisions},
+		{name: "salesos", title: "SalesOS: deals moved and won, users invited by name only, custom fields, tags, several events per edit", play: tourSalesOS},
+		{name: "acme", title: "Acme: companies, deletes that no webhook told of, merges", play: tourAcme},
+		{name: "rest_manifest", title: "A REST system without Go code: Acme by its manifest", play: tourManifest},
+		{name: "hubspot", title: "HubSpot by its manifest", play: tourHubSpot},
+		{name: "dead_letters", title: "Bad data is parked, told, corrected, replayed; a good edit clears it", play: tourDeadLetters},
+		{name: "api_down", title: "An API is down: work is held, and the newest state wins", play: tourDown},
+		{name: "vendors_update", title: "A vendor changes its fields: the live check warns", play: tourUpdate},
+		{name: "large_first_load", title: "A large first load: total, pace, pause, resume, live edits beside it", play: tourLarge},
+	}
+}
+
+// needs is why a check cannot be played here: something that is not installed.
+type needs struct{ what string }
+
+// Error says what is missing.
+func (n needs) Error() string { return fmt.Sprintf("not run: needs %s", n.what) }

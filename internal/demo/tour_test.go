@@ -1,0 +1,67 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/integrations"
+)
+
+// What a check needs and has not is neither well nor a failure, and is told as such in
+// the story, the table and the verdict.
+func TestWhatIsNotRunIsNeverPassed(t *testing.T) {
+	var out bytes.Buffer
+	p := &Play{out: &printer{out: &out}, now: time.Now}
+	results := playAll(t.Context(), p, []check{
+		{name: "good", title: "A good one", play: func(context.Context, *Play) (string, error) { return "", nil }},
+		{name: "calendar", title: "One that needs something", play: func(context.Context, *Play) (string, error) { return "", needs{"Radicale"} }},
+	})
+	require.Equal(t, []bool{true, false}, []bool{results[0].OK, results[1].OK})
+	p.out.summary(results, 3, 0)
+	told := judge(results, 3, 0)
+	require.False(t, told.OK)
+	require.Equal(t, 1, told.NotRun)
+	require.Zero(t, told.failed())
+	require.NoError(t, p.out.json(told))
+	require.Contains(t, out.String(), "----  calendar was not run: needs Radicale")
+	require.Contains(t, out.String(), "2 checks, 0 failed, 1 not run for want of what they need.")
+	require.NotContains(t, out.String(), "FAIL")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Contains(t, lines[len(lines)-1], `"not_run":"needs Radicale"`)
+	require.Contains(t, lines[len(lines)-1], `"not_run":1`)
+}
+
+func TestTheChecksOfTheTourHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, one := range tourChecks() {
+		require.False(t, seen[one.name], one.name)
+		require.NotEmpty(t, one.title)
+		require.NotNil(t, one.play)
+		seen[one.name] = true
+	}
+}
+
+// The lines that checks replace are in the shipped files: one that is gone is told, and
+// not left out in silence.
+func TestAPlaceRefusesToReplaceWhatIsNotThere(t *testing.T) {
+	p := &Play{out: &printer{out: io.Discard}, now: time.Now}
+	_, err := newPlace(t.Context(), p, integrations.SalesOSAcme, edited{"no such line", ""})
+	require.ErrorContains(t, err, `expected salesos-acme.yaml to have the line "no such line"`)
+	w, err := newPlace(t.Context(), p, integrations.SalesOSAcme, invites()...)
+	require.NoError(t, err)
+	require.Contains(t, w.integration, "allow: [invite]")
+	w.servers.Close()
+}
+
+func TestDigReadsPaths(t *testing.T) {
+	fields := map[string]any{"stage": map[string]any{"name": "New"}, "name": "Ana"}
+	require.Equal(t, "New", dig(fields, "stage.name"))
+	require.Equal(t, "Ana", dig(fields, "name"))
+	require.Nil(t, dig(fields, "name.first"))
+}
