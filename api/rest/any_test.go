@@ -52,7 +52,7 @@ func header(seeds ...string) *rapid.Generator[string] {
 func busy(t *testing.T) (h *harness, lists []string) {
 	h = start(t)
 	at := "/api/v1/connections/" + h.active().Connection
-	return h, []string{"/api/v1/connections", at, at + "/status", at + "/runs", at + "/links", at + "/conflicts", at + "/dead-letters", at + "/history", at + "/guard"}
+	return h, []string{"/api/v1/connections", at, at + "/status", at + "/runs", at + "/links", at + "/conflicts", at + "/dead-letters", at + "/history", at + "/guard", at + "/firings", at + "/counts"}
 }
 
 // judge is what no input may lead to: a defect of ours, an outage that is none,

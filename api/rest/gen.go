@@ -135,6 +135,48 @@ func (e DecisionChoose) Valid() bool {
 	}
 }
 
+// Defines values for FiringEffectKind.
+const (
+	Call   FiringEffectKind = "call"
+	Count  FiringEffectKind = "count"
+	Upsert FiringEffectKind = "upsert"
+)
+
+// Valid indicates whether the value is a known member of the FiringEffectKind enum.
+func (e FiringEffectKind) Valid() bool {
+	switch e {
+	case Call:
+		return true
+	case Count:
+		return true
+	case Upsert:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FiringState.
+const (
+	FiringStateDone   FiringState = "done"
+	FiringStateOpen   FiringState = "open"
+	FiringStateParked FiringState = "parked"
+)
+
+// Valid indicates whether the value is a known member of the FiringState enum.
+func (e FiringState) Valid() bool {
+	switch e {
+	case FiringStateDone:
+		return true
+	case FiringStateOpen:
+		return true
+	case FiringStateParked:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GuardState.
 const (
 	GuardStateClear   GuardState = "clear"
@@ -503,6 +545,12 @@ type ConnectionUpdate struct {
 	Variables *Text `json:"variables,omitempty"`
 }
 
+// CountList defines model for CountList.
+type CountList struct {
+	Items      []RuleCount `json:"items"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
 // Counts defines model for Counts.
 type Counts struct {
 	Conflicts int `json:"conflicts"`
@@ -567,6 +615,46 @@ type DecisionChoose string
 type DiscardInput struct {
 	Reason string `json:"reason"`
 }
+
+// Firing defines model for Firing.
+type Firing struct {
+	DecidedAt time.Time      `json:"decided_at"`
+	Effects   []FiringEffect `json:"effects"`
+	EndedAt   *time.Time     `json:"ended_at,omitempty"`
+	Id        string         `json:"id"`
+
+	// Occurrence Which time it was: `match:2`, `record`, `version:3`, `event:ID`
+	Occurrence string      `json:"occurrence"`
+	Ref        Ref         `json:"ref"`
+	Rule       string      `json:"rule"`
+	Side       Side        `json:"side"`
+	State      FiringState `json:"state"`
+}
+
+// FiringEffect defines model for FiringEffect.
+type FiringEffect struct {
+	// At When it was last tried or done
+	At *time.Time `json:"at,omitempty"`
+
+	// Code Why the last try did not succeed
+	Code   *string          `json:"code,omitempty"`
+	Kind   FiringEffectKind `json:"kind"`
+	State  FiringState      `json:"state"`
+	Status *int             `json:"status,omitempty"`
+	Tries  int              `json:"tries"`
+}
+
+// FiringEffectKind defines model for FiringEffect.Kind.
+type FiringEffectKind string
+
+// FiringList defines model for FiringList.
+type FiringList struct {
+	Items      []Firing `json:"items"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// FiringState defines model for FiringState.
+type FiringState string
 
 // Guard Example: {"held":[],"limit":10,"next_cursor":null,"per":"1h0m0s","state":"clear","used":0}
 type Guard struct {
@@ -790,6 +878,14 @@ type Restored struct {
 type RestoredInput struct {
 	// From When the backup was made that the ledger was put back to
 	From *time.Time `json:"from,omitempty"`
+}
+
+// RuleCount defines model for RuleCount.
+type RuleCount struct {
+	Count  int64             `json:"count"`
+	Labels map[string]string `json:"labels"`
+	Metric string            `json:"metric"`
+	Rule   string            `json:"rule"`
 }
 
 // Run Example: {"connection":"cn_01jd3xw7c2q4m5n6p7r8s9t0v1","counts":{"conflicts":0,"created":300,"deleted":0,"held":0,"linked":70,"parked":0,"read":500,"unchanged":0,"updated":0},"ended_at":null,"id":"rn_01jd3xw7c2q4m5n6p7r8s9t0v1","kind":"backfill","progress":{"done":370,"per_minute":420,"seconds_left":90,"total":1000},"started_at":"2026-11-21T09:30:00Z","state":"running","stream":"leads","workflow_id":"run/default/cn_01jd3xw7c2q4m5n6p7r8s9t0v1/backfill"}
@@ -1039,6 +1135,20 @@ type ReplayDeadLettersParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListFiringsParams defines parameters for ListFirings.
+type ListFiringsParams struct {
+	Rule *string `form:"rule,omitempty" json:"rule,omitempty"`
+
+	// State All when left out
+	State *FiringState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit Items of a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // GetGuardParams defines parameters for GetGuard.
 type GetGuardParams struct {
 	// Limit Items of a page
@@ -1203,12 +1313,18 @@ type ServerInterface interface {
 	// ListConflicts List conflicts, oldest first
 	// (GET /api/v1/connections/{connection}/conflicts)
 	ListConflicts(c *gin.Context, connection ConnectionID, params ListConflictsParams)
+	// ListCounts List what rules have counted
+	// (GET /api/v1/connections/{connection}/counts)
+	ListCounts(c *gin.Context, connection ConnectionID)
 	// ListDeadLetters List parked records, oldest first
 	// (GET /api/v1/connections/{connection}/dead-letters)
 	ListDeadLetters(c *gin.Context, connection ConnectionID, params ListDeadLettersParams)
 	// ReplayDeadLetters Try parked records again, all open ones unless ids are given
 	// (POST /api/v1/connections/{connection}/dead-letters/replay)
 	ReplayDeadLetters(c *gin.Context, connection ConnectionID, params ReplayDeadLettersParams)
+	// ListFirings List what rules fired, newest first
+	// (GET /api/v1/connections/{connection}/firings)
+	ListFirings(c *gin.Context, connection ConnectionID, params ListFiringsParams)
 	// GetGuard What the guard holds
 	// (GET /api/v1/connections/{connection}/guard)
 	GetGuard(c *gin.Context, connection ConnectionID, params GetGuardParams)
@@ -1593,6 +1709,31 @@ func (siw *ServerInterfaceWrapper) ListConflicts(c *gin.Context) {
 	siw.Handler.ListConflicts(c, connection, params)
 }
 
+// ListCounts operation middleware
+func (siw *ServerInterfaceWrapper) ListCounts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCounts(c, connection)
+}
+
 // ListDeadLetters operation middleware
 func (siw *ServerInterfaceWrapper) ListDeadLetters(c *gin.Context) {
 
@@ -1692,6 +1833,66 @@ func (siw *ServerInterfaceWrapper) ReplayDeadLetters(c *gin.Context) {
 	}
 
 	siw.Handler.ReplayDeadLetters(c, connection, params)
+}
+
+// ListFirings operation middleware
+func (siw *ServerInterfaceWrapper) ListFirings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFiringsParams
+
+	// ------------- Optional query parameter "rule" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rule", c.Request.URL.Query(), &params.Rule, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter rule: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListFirings(c, connection, params)
 }
 
 // GetGuard operation middleware
@@ -2478,6 +2679,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/conflicts", wrapper.ListConflicts)
 	router.GET(options.BaseURL+"/api/v1/conflicts/:id", wrapper.GetConflict)
 	router.POST(options.BaseURL+"/api/v1/conflicts/:id/resolve", wrapper.ResolveConflict)
+	router.GET(options.BaseURL+"/api/v1/connections/:connection/firings", wrapper.ListFirings)
+	router.GET(options.BaseURL+"/api/v1/connections/:connection/counts", wrapper.ListCounts)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/dead-letters", wrapper.ListDeadLetters)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/dead-letters/replay", wrapper.ReplayDeadLetters)
 	router.GET(options.BaseURL+"/api/v1/dead-letters/:id", wrapper.GetDeadLetter)
@@ -2859,6 +3062,45 @@ func (response ListConflictsdefaultApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type ListCountsRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+}
+
+type ListCountsResponseObject interface {
+	VisitListCountsResponse(w http.ResponseWriter) error
+}
+
+type ListCounts200JSONResponse CountList
+
+func (response ListCounts200JSONResponse) VisitListCountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCountsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCountsdefaultApplicationProblemPlusJSONResponse) VisitListCountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeadLettersRequestObject struct {
 	Connection ConnectionID `json:"connection"`
 	Params     ListDeadLettersParams
@@ -2929,6 +3171,46 @@ type ReplayDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReplayDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitReplayDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiringsRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     ListFiringsParams
+}
+
+type ListFiringsResponseObject interface {
+	VisitListFiringsResponse(w http.ResponseWriter) error
+}
+
+type ListFirings200JSONResponse FiringList
+
+func (response ListFirings200JSONResponse) VisitListFiringsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiringsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFiringsdefaultApplicationProblemPlusJSONResponse) VisitListFiringsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3621,12 +3903,18 @@ type StrictServerInterface interface {
 	// ListConflicts List conflicts, oldest first
 	// (GET /api/v1/connections/{connection}/conflicts)
 	ListConflicts(ctx context.Context, request ListConflictsRequestObject) (ListConflictsResponseObject, error)
+	// ListCounts List what rules have counted
+	// (GET /api/v1/connections/{connection}/counts)
+	ListCounts(ctx context.Context, request ListCountsRequestObject) (ListCountsResponseObject, error)
 	// ListDeadLetters List parked records, oldest first
 	// (GET /api/v1/connections/{connection}/dead-letters)
 	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
 	// ReplayDeadLetters Try parked records again, all open ones unless ids are given
 	// (POST /api/v1/connections/{connection}/dead-letters/replay)
 	ReplayDeadLetters(ctx context.Context, request ReplayDeadLettersRequestObject) (ReplayDeadLettersResponseObject, error)
+	// ListFirings List what rules fired, newest first
+	// (GET /api/v1/connections/{connection}/firings)
+	ListFirings(ctx context.Context, request ListFiringsRequestObject) (ListFiringsResponseObject, error)
 	// GetGuard What the guard holds
 	// (GET /api/v1/connections/{connection}/guard)
 	GetGuard(ctx context.Context, request GetGuardRequestObject) (GetGuardResponseObject, error)
@@ -4025,6 +4313,32 @@ func (sh *strictHandler) ListConflicts(ctx *gin.Context, connection ConnectionID
 	}
 }
 
+// ListCounts operation middleware
+func (sh *strictHandler) ListCounts(ctx *gin.Context, connection ConnectionID) {
+	var request ListCountsRequestObject
+
+	request.Connection = connection
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCounts(ctx, request.(ListCountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCounts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCountsResponseObject); ok {
+		if err := validResponse.VisitListCountsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDeadLetters operation middleware
 func (sh *strictHandler) ListDeadLetters(ctx *gin.Context, connection ConnectionID, params ListDeadLettersParams) {
 	var request ListDeadLettersRequestObject
@@ -4093,6 +4407,33 @@ func (sh *strictHandler) ReplayDeadLetters(ctx *gin.Context, connection Connecti
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReplayDeadLettersResponseObject); ok {
 		if err := validResponse.VisitReplayDeadLettersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListFirings operation middleware
+func (sh *strictHandler) ListFirings(ctx *gin.Context, connection ConnectionID, params ListFiringsParams) {
+	var request ListFiringsRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFirings(ctx, request.(ListFiringsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFirings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListFiringsResponseObject); ok {
+		if err := validResponse.VisitListFiringsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -21,6 +21,7 @@ type Store interface {
 	ledger.Conflicts
 	ledger.DeadLetters
 	ledger.Histories
+	ledger.Firings
 	ledger.Guards
 	ledger.Runs
 	ledger.Requests

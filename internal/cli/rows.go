@@ -80,6 +80,17 @@ func linkRow(link ledger.Link) row {
 	}
 }
 
+func firingRow(firing ledger.Firing) row {
+	effects := make([]row, 0, len(firing.Effects))
+	for _, effect := range firing.Effects {
+		effects = append(effects, row{"kind": effect.Kind, "state": effect.State, "tries": effect.Tries, "code": orNull(effect.Code), "status": effect.Status})
+	}
+	return row{
+		"id": firing.ID, "rule": firing.Rule, "side": firing.Ref.Side, "ref": firing.Ref, "occurrence": firing.Occurrence, "state": firing.State,
+		"decided_at": firing.DecidedAt.UTC(), "effects": effects,
+	}
+}
+
 func historyRow(entry ledger.HistoryEntry) row {
 	return row{
 		"at": entry.At.UTC(), "stream": entry.Stream, "side": entry.Ref.Side, "ref": entry.Ref, "field": entry.Field,
