@@ -22,6 +22,8 @@ import (
 const (
 	// lookEvery is how soon a connection that was activated, edited or removed is noticed.
 	lookEvery = 2 * time.Second
+	// sinceMargin is how far the brokers' clocks may be off ours.
+	sinceMargin = 10 * time.Minute
 	// leastPause and mostPause lie between two tries to subscribe.
 	leastPause, mostPause = 500 * time.Millisecond, 30 * time.Second
 )
@@ -155,6 +157,8 @@ func (l *Listener) start(ctx context.Context, key ledger.Key) error {
 		if config.Group == "" {
 			config.Group = Group(key.Connection, side)
 		}
+		// Clocks differ; what is read twice does no harm.
+		config.Since = connection.CreatedAt.Add(-sinceMargin)
 		part := &listener{options: l.options, key: key, side: side, config: config}
 		one.ended.Go(func() { part.run(running) })
 	}

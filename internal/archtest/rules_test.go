@@ -73,7 +73,7 @@ func restrictions() []restriction {
 			why:       "everything else asks the ledger.Store",
 		},
 		{
-			libraries: []string{"github.com/nats-io", "github.com/rabbitmq"},
+			libraries: []string{"github.com/nats-io", "github.com/rabbitmq", "github.com/twmb"},
 			allowed:   []string{"internal/broker"},
 			why:       "everything else asks internal/broker",
 		},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Kind is the make of a broker.
@@ -23,14 +24,18 @@ const (
 	SNS Kind = "sns"
 	// SQS is a queue of Amazon SQS; what SNS puts into it is taken out of its wrapping.
 	SQS Kind = "sqs"
+	// Kafka is Apache Kafka, or what speaks its protocol.
+	Kafka Kind = "kafka"
 )
 
 // Kinds are all of them.
-func Kinds() []string { return []string{string(NATS), string(RabbitMQ), string(SNS), string(SQS)} }
+func Kinds() []string {
+	return []string{string(NATS), string(RabbitMQ), string(SNS), string(SQS), string(Kafka)}
+}
 
 // Title is the product's name in sentences for people.
 func (k Kind) Title() string {
-	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ", SNS: "Amazon SNS", SQS: "Amazon SQS"}[k]
+	return map[Kind]string{NATS: "NATS", RabbitMQ: "RabbitMQ", SNS: "Amazon SNS", SQS: "Amazon SQS", Kafka: "Kafka"}[k]
 }
 
 // Calls says whether the broker calls us, at the webhook address of its side.
@@ -46,13 +51,16 @@ const (
 	AuthToken = "token"
 	// AuthAWS is an access key of Amazon.
 	AuthAWS = "aws"
+	// AuthSCRAM256 and AuthSCRAM512 prove a user's password without sending it (Kafka).
+	AuthSCRAM256 = "scram_sha_256"
+	AuthSCRAM512 = "scram_sha_512"
 )
 
 // Auth is how we log in.
 type Auth struct {
 	// Kind is AuthNone (default) or one of the others that the broker knows.
 	Kind string
-	// Username and Password of AuthBasic, Token of AuthToken.
+	// Username and Password of AuthBasic and of SCRAM, Token of AuthToken.
 	Username, Password, Token string
 	// AccessKeyID, SecretAccessKey and, for a temporary one, SessionToken of AuthAWS.
 	AccessKeyID, SecretAccessKey, SessionToken string
@@ -61,7 +69,7 @@ type Auth struct {
 // Config says where messages are and how they are reached.
 type Config struct {
 	Kind Kind
-	// URL is the address of the broker, of SQS that of the queue; NATS takes several,
+	// URL is the address of the broker, of SQS that of the queue; NATS and Kafka take several,
 	// separated by commas.
 	URL string
 	// Stream is the JetStream stream of NATS.
@@ -71,8 +79,10 @@ type Config struct {
 	Exchange, Queue string
 	// Region is Amazon's; empty: that of URL.
 	Region string
+	// Since is from when on Kafka is read by a group that never read; zero: from now on.
+	Since time.Time
 	// Topic narrows what is received: a subject of NATS or a binding key of RabbitMQ's
-	// exchange, with their wildcards. Empty: all that there is. Of SNS it is the ARN.
+	// exchange, with their wildcards. Empty: all that there is. Of SNS it is the ARN, of Kafka the topic.
 	Topic string
 	// Group is the name under which the broker remembers how far we are. All that
 	// subscribe with the same one share the messages.

@@ -30,32 +30,44 @@ func (d *decoder) broker(v value) *broker.Config {
 		read.Group = body.take("group").topic()
 		read.Auth = brokerAuth(body.take("auth"), broker.AuthNone, broker.AuthBasic, broker.AuthToken)
 	case broker.RabbitMQ:
-		read.URL = body.need("url").addresses("amqp", "amqps")
-		exchange := body.take("exchange")
-		if read.Exchange = exchange.topic(); exchange.given() {
-			read.Queue = body.take("queue").topic()
-			read.Topic = body.take("topic").topic()
-		} else {
-			read.Queue = body.need("queue").topic()
-		}
-		read.Auth = brokerAuth(body.need("auth"), broker.AuthBasic)
-	}
-	if read.Kind == broker.SQS {
-		at := body.need("url")
-		read.URL = at.addresses("https", "http")
-		read.Region = body.take("region").topic()
-		read.Auth = brokerAuth(body.need("auth"), broker.AuthAWS)
-		if _, now, ok := at.text(); ok && read.Region == "" && (broker.Config{URL: now}).AWSRegion() == "" {
-			d.problem(at, "does not tell the region: add region")
-		}
-	}
-	if read.Kind == broker.SNS {
+		body.rabbit(read)
+	case broker.Kafka:
+		read.URL = body.need("url").addresses("kafka", "kafkas")
+		read.Topic = body.need("topic").topic()
+		read.Group = body.take("group").topic()
+		read.Auth = brokerAuth(body.take("auth"), broker.AuthNone, broker.AuthBasic, broker.AuthSCRAM256, broker.AuthSCRAM512)
+	case broker.SQS:
+		body.sqs(read)
+	case broker.SNS:
 		read.Topic = body.need("topic").arn()
-	} else {
+	}
+	if !read.Kind.Calls() {
 		read.Unreadable = body.take("unreadable").topic()
 	}
 	body.done()
 	return read
+}
+
+func (o *object) rabbit(read *broker.Config) {
+	read.URL = o.need("url").addresses("amqp", "amqps")
+	exchange := o.take("exchange")
+	if read.Exchange = exchange.topic(); exchange.given() {
+		read.Queue = o.take("queue").topic()
+		read.Topic = o.take("topic").topic()
+	} else {
+		read.Queue = o.need("queue").topic()
+	}
+	read.Auth = brokerAuth(o.need("auth"), broker.AuthBasic)
+}
+
+func (o *object) sqs(read *broker.Config) {
+	at := o.need("url")
+	read.URL = at.addresses("https", "http")
+	read.Region = o.take("region").topic()
+	read.Auth = brokerAuth(o.need("auth"), broker.AuthAWS)
+	if _, now, ok := at.text(); ok && read.Region == "" && (broker.Config{URL: now}).AWSRegion() == "" {
+		o.d.problem(at, "does not tell the region: add region")
+	}
 }
 
 // brokerAuth reads how we log in: one of some kinds, the first by default.
@@ -72,7 +84,7 @@ func brokerAuth(v value, kinds ...string) broker.Auth {
 		auth.AccessKeyID = body.need("access_key_id").credential()
 		auth.SecretAccessKey = body.need("secret_access_key").credential()
 		auth.SessionToken = body.take("session_token").credential()
-	case broker.AuthBasic:
+	case broker.AuthBasic, broker.AuthSCRAM256, broker.AuthSCRAM512:
 		auth.Username = body.need("username").credential()
 		auth.Password = body.need("password").credential()
 	}

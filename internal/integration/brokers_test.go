@@ -71,6 +71,16 @@ func TestBrokers(t *testing.T) {
 				Auth: broker.Auth{Kind: broker.AuthAWS, AccessKeyID: "AK", SecretAccessKey: "pw", SessionToken: "s"}},
 			"by message of Amazon SQS, queue crm, at once",
 		},
+		"Kafka": {
+			"{kind: kafka, url: 'kafka://a:9092,kafka://b:9092', topic: crm.events}",
+			broker.Config{Kind: broker.Kafka, URL: "kafka://a:9092,kafka://b:9092", Topic: "crm.events", Auth: broker.Auth{Kind: broker.AuthNone}},
+			"by message of Kafka, topic crm.events, at once",
+		},
+		"Kafka with a log-in": {
+			"{kind: kafka, url: kafkas://a:9093, topic: crm.events, group: g, unreadable: crm.bad, auth: {kind: scram_sha_512, username: u, password: '${secret:b}'}}",
+			broker.Config{Kind: broker.Kafka, URL: "kafkas://a:9093", Topic: "crm.events", Group: "g", Unreadable: "crm.bad", Auth: broker.Auth{Kind: broker.AuthSCRAM512, Username: "u", Password: "pw"}},
+			"by message of Kafka, topic crm.events, at once",
+		},
 		"NATS with a token": {
 			"{kind: nats, url: nats://a:1, stream: CRM, auth: {kind: token, token: '${secret:b}'}}",
 			broker.Config{Kind: broker.NATS, URL: "nats://a:1", Stream: "CRM", Auth: broker.Auth{Kind: broker.AuthToken, Token: "pw"}},

@@ -137,6 +137,7 @@ func mistakes() []mistake {
 		{"RabbitMQ with a topic but no exchange", "connector: acme", "connector: acme\n    broker: {kind: rabbitmq, url: amqp://a:5672, queue: q, topic: t}"},
 		{"a topic of SNS that is no ARN", "connector: acme", "connector: acme\n    broker: {kind: sns, topic: crm, url: https://sns.eu-west-1.amazonaws.com}"},
 		{"SQS without a region", "connector: acme", "connector: acme\n    broker: {kind: sqs, url: https://queue.example.com/1/crm, auth: {kind: aws, access_key_id: a}}"},
+		{"Kafka without a topic", "connector: acme", "connector: acme\n    broker: {kind: kafka, url: 'kafka://a:9092,b:9092', auth: {kind: token, token: x}}"},
 		{"unknown key of a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: nats://a:1, stream: CRM, queue: q}"},
 		{"a secret in the address of a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: 'nats://${secret:b}:1', stream: CRM}"},
 		{"half a log-in to a broker", "connector: acme", "connector: acme\n    broker: {kind: nats, url: nats://a:1, stream: CRM, auth: {kind: basic, username: u}}"},

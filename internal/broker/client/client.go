@@ -40,6 +40,8 @@ func Subscribe(ctx context.Context, config broker.Config, network Network) (brok
 		return subscribeRabbitMQ(ctx, config, network)
 	case broker.SQS:
 		return subscribeSQS(ctx, config, network)
+	case broker.Kafka:
+		return subscribeKafka(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -53,6 +55,8 @@ func OpenPublisher(ctx context.Context, config broker.Config, network Network) (
 		return publishRabbitMQ(ctx, config, network)
 	case broker.SQS:
 		return publishSQS(ctx, config, network)
+	case broker.Kafka:
+		return publishKafka(ctx, config, network)
 	}
 	return nil, unknown(config.Kind)
 }
@@ -67,6 +71,8 @@ func Check(ctx context.Context, config broker.Config, network Network) error {
 		return checkRabbitMQ(ctx, config, network)
 	case broker.SQS:
 		return checkSQS(ctx, config, network)
+	case broker.Kafka:
+		return checkKafka(ctx, config, network)
 	}
 	return unknown(config.Kind)
 }
