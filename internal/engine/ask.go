@@ -159,4 +159,3 @@ func (p *pass) sendOut(ctx context.Context, call WebCall) ([]byte, error) {
 	}
 	return body, p.step("after call")
 }
-

@@ -317,4 +317,3 @@ func TestRuleMakesOneRecordThatFollows(t *testing.T) {
 		}
 	}
 }
-

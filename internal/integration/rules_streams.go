@@ -27,15 +27,16 @@ func (d *decoder) upsert(rule *Rule, v value) (*Upsert, bool) {
 			d.upsertPath(read, all, n)
 			given := all.take(path)
 			field := UpsertField{Path: path}
-			if given.given() && kindOf(given.node) == "an object" {
+			switch {
+			case !given.given():
+				d.problem(all.key(path), "the expression is missing")
+			case kindOf(given.node) == "an object":
 				inner := given.object()
 				field.Expression = inner.need("value").expression(mapping.CheckRead)
 				field.As = inner.take("as").kind()
 				inner.done()
-			} else if given.given() {
+			default:
 				field.Expression = given.expression(mapping.CheckRead)
-			} else {
-				d.problem(all.key(path), "the expression is missing")
 			}
 			read.Fields = append(read.Fields, field)
 		}

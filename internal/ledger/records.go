@@ -99,7 +99,7 @@ type Commit struct {
 	PutMatches []Match
 	PutFirings []Firing
 	AddCounts  []RuleCount
-	PutSeen        []Seen
+	PutSeen    []Seen
 	// DropSeen forgets rows of deleted records.
 	DropSeen []record.Ref
 	// DropStream is the stream of DropSeen.

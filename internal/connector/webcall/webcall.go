@@ -110,6 +110,11 @@ func (c *Call) Send(ctx context.Context, query map[string]string, body []byte, k
 		call.Header["idempotency-key"] = []string{key}
 	}
 	reply, err := c.api.Do(ctx, call)
+	if fault.Is(err, fault.Auth) {
+		refused := fault.Wrap(fault.Auth, err, "the receiver refuses the credentials; correct the headers, the address or the signature")
+		refused.Subject, refused.Status = c.spec.Name, http.StatusUnauthorized
+		return nil, refused
+	}
 	return reply.Body, err
 }
 
