@@ -39,6 +39,8 @@ const tick = 2200 * time.Millisecond
 
 // world is both systems with the engine between them.
 type world struct {
+	// streams are those that are polled; the last one has the links.
+	streams []string
 	*testing.T
 	ctx      context.Context
 	key      ledger.Key
@@ -105,7 +107,13 @@ func (d *door) loseAnswer() {
 
 func newWorld(t *testing.T, variables map[string]string) *world {
 	t.Helper()
-	w := &world{T: t, ctx: context.Background(), key: ledger.Key{Tenant: "default", Connection: "cn_calendar"}, calendar: caldavtest.Start(t)}
+	return newWorldOf(t, "acme-calendar.yaml", variables, "appointments")
+}
+
+// newWorldOf is a world of an integration file with the streams that are polled.
+func newWorldOf(t *testing.T, file string, variables map[string]string, streams ...string) *world {
+	t.Helper()
+	w := &world{T: t, ctx: context.Background(), key: ledger.Key{Tenant: "default", Connection: "cn_calendar"}, calendar: caldavtest.Start(t), streams: streams}
 	w.door = &door{inner: w.calendar}
 	front := httptest.NewServer(w.door)
 	t.Cleanup(front.Close)
@@ -121,7 +129,7 @@ func newWorld(t *testing.T, variables map[string]string) *world {
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	require.NoError(t, store.Migrate(w.ctx))
 	w.store = store
-	text, err := integrations.Read("acme-calendar.yaml")
+	text, err := integrations.Read(file)
 	require.NoError(t, err)
 	given := map[string]string{
 		"ACME_URL": left.URL + "/api/2", "ACME_TOKEN_URL": left.URL + "/oauth/token", "ACME_CLIENT_ID": sandbox.DefaultClientID,
@@ -166,8 +174,10 @@ func (w *world) drain(run string) {
 func (w *world) poll() {
 	w.Helper()
 	for range 2 {
-		_, err := w.engine.Poll(w.ctx, w.key, "appointments")
-		require.NoError(w, err)
+		for _, stream := range w.streams {
+			_, err := w.engine.Poll(w.ctx, w.key, stream)
+			require.NoError(w, err)
+		}
 		w.drain("")
 	}
 }
@@ -239,7 +249,7 @@ func (w *world) eventHas(id string, lines ...string) {
 // other is the id of the counterpart.
 func (w *world) other(side record.Side, id string) string {
 	w.Helper()
-	links, _, err := w.store.Links(w.ctx, w.key, ledger.LinkFilter{Stream: "appointments", Side: side, ID: id, State: ledger.LinkActive}, ledger.ListOptions{})
+	links, _, err := w.store.Links(w.ctx, w.key, ledger.LinkFilter{Stream: w.streams[len(w.streams)-1], Side: side, ID: id, State: ledger.LinkActive}, ledger.ListOptions{})
 	require.NoError(w, err)
 	require.Len(w, links, 1)
 	return links[0].Ref(side.Other()).ID
