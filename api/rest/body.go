@@ -20,15 +20,17 @@ const MaxBody = 2 << 20
 // may be left out. Unknown keys in it are refused.
 func bodies() map[string]body {
 	return map[string]body{
-		"POST /api/v1/connections":                                 {func() any { return new(ConnectionInput) }, true},
-		"PUT /api/v1/connections/:connection":                      {func() any { return new(ConnectionUpdate) }, true},
-		"POST /api/v1/connections/:connection/runs":                {func() any { return new(RunInput) }, true},
-		"POST /api/v1/conflicts/:id/resolve":                       {func() any { return new(ResolveInput) }, true},
-		"POST /api/v1/connections/:connection/dead-letters/replay": {func() any { return new(ReplayInput) }, false},
-		"PATCH /api/v1/dead-letters/:id":                           {func() any { return new(DeadLetterPatch) }, true},
-		"POST /api/v1/dead-letters/:id/discard":                    {func() any { return new(DiscardInput) }, true},
-		"POST /api/v1/connections/:connection/guard/approve":       {func() any { return new(GuardInput) }, true},
-		"POST /api/v1/connections/:connection/guard/reject":        {func() any { return new(GuardInput) }, true},
+		"POST /api/v1/connections":                                  {func() any { return new(ConnectionInput) }, true},
+		"PUT /api/v1/connections/:connection":                       {func() any { return new(ConnectionUpdate) }, true},
+		"POST /api/v1/connections/:connection/runs":                 {func() any { return new(RunInput) }, true},
+		"POST /api/v1/conflicts/:id/resolve":                        {func() any { return new(ResolveInput) }, true},
+		"POST /api/v1/connections/:connection/dead-letters/replay":  {func() any { return new(ReplayInput) }, false},
+		"POST /api/v1/connections/:connection/dead-letters/discard": {func() any { return new(DiscardManyInput) }, true},
+		"POST /api/v1/connections/:connection/dead-letters/correct": {func() any { return new(CorrectManyInput) }, true},
+		"PATCH /api/v1/dead-letters/:id":                            {func() any { return new(DeadLetterPatch) }, true},
+		"POST /api/v1/dead-letters/:id/discard":                     {func() any { return new(DiscardInput) }, true},
+		"POST /api/v1/connections/:connection/guard/approve":        {func() any { return new(GuardInput) }, true},
+		"POST /api/v1/connections/:connection/guard/reject":         {func() any { return new(GuardInput) }, true},
 	}
 }
 

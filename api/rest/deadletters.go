@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/ledger/letters"
 )
 
 // ListDeadLetters answers GET …/dead-letters.
@@ -13,14 +15,16 @@ func (s *Server) ListDeadLetters(ctx context.Context, request ListDeadLettersReq
 	if err != nil {
 		return nil, err
 	}
-	if request.Params.State != nil && !request.Params.State.Valid() {
-		return nil, invalidParameter("state", "open, replayed, resolved or discarded is wanted")
+	params := request.Params
+	filter, err := letterFilter(params.State, params.Stream, params.Side, params.Code, params.Field)
+	if err != nil {
+		return nil, err
 	}
 	key, err := s.existing(ctx, request.Connection)
 	if err != nil {
 		return nil, err
 	}
-	items, next, err := s.options.Store.ListDeadLetters(ctx, key, ledger.DeadLetterFilter{State: ledger.DeadLetterState(value(request.Params.State))}, options)
+	items, next, err := s.options.Store.ListDeadLetters(ctx, key, filter, options)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +38,12 @@ func (s *Server) GetDeadLetter(ctx context.Context, request GetDeadLetterRequest
 	if err != nil {
 		return nil, err
 	}
-	return GetDeadLetter200JSONResponse(deadLetterOf(key, letter)), nil
+	answer := deadLetterOf(key, letter)
+	if len(letter.Values) > 0 {
+		fields := map[string]any(letter.Values)
+		answer.Record = &fields
+	}
+	return GetDeadLetter200JSONResponse(answer), nil
 }
 
 // PatchDeadLetter answers PATCH /api/v1/dead-letters/{id}.
@@ -43,7 +52,20 @@ func (s *Server) PatchDeadLetter(ctx context.Context, request PatchDeadLetterReq
 	if err != nil {
 		return nil, err
 	}
-	plain, err := plainValue(request.Body.Fields)
+	fields, err := correctionOf(request.Body.Fields)
+	if err != nil {
+		return nil, err
+	}
+	letter, err := s.options.Control.PatchDeadLetter(ctx, request.Id, fields)
+	if err != nil {
+		return nil, err
+	}
+	return PatchDeadLetter200JSONResponse(deadLetterOf(key, letter)), nil
+}
+
+// correctionOf reads the values of a correction.
+func correctionOf(raw json.RawMessage) (map[string]any, error) {
+	plain, err := plainValue(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +73,7 @@ func (s *Server) PatchDeadLetter(ctx context.Context, request PatchDeadLetterReq
 	if !ok || len(fields) == 0 {
 		return nil, invalidParameter("fields", "an object of field names and values is wanted")
 	}
-	letter, err := s.options.Control.PatchDeadLetter(ctx, request.Id, fields)
-	if err != nil {
-		return nil, err
-	}
-	return PatchDeadLetter200JSONResponse(deadLetterOf(key, letter)), nil
+	return fields, nil
 }
 
 // ReplayDeadLetter answers POST /api/v1/dead-letters/{id}/replay.
@@ -93,19 +111,35 @@ const maxReason = 1000
 
 // ReplayDeadLetters answers POST …/dead-letters/replay.
 func (s *Server) ReplayDeadLetters(ctx context.Context, request ReplayDeadLettersRequestObject) (ReplayDeadLettersResponseObject, error) {
+	if request.Body != nil && (len(value(request.Body.Ids)) > 0 || request.Body.Filter != nil) {
+		return s.replaySome(ctx, request)
+	}
 	key, err := s.existing(ctx, request.Connection)
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	if request.Body != nil {
-		ids = value(request.Body.Ids)
-	}
-	runID, replayed, err := s.options.Control.ReplayDeadLetters(ctx, key, ids)
+	runID, replayed, err := s.options.Control.ReplayDeadLetters(ctx, key, nil)
 	if err != nil {
 		return nil, err
 	}
 	return ReplayDeadLetters202JSONResponse{Replayed: replayed, Run: optional(runID)}, nil
+}
+
+// replaySome replays those that are named, or that a filter lets through.
+func (s *Server) replaySome(ctx context.Context, request ReplayDeadLettersRequestObject) (ReplayDeadLettersResponseObject, error) {
+	desk, err := s.desk(ctx, request.Connection)
+	if err != nil {
+		return nil, err
+	}
+	which, err := chosen(request.Body.Ids, request.Body.Filter, nil)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := desk.Again(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	return ReplayDeadLetters202JSONResponse{Replayed: outcome.Counts[letters.Done], Counts: &outcome.Counts}, nil
 }
 
 func (s *Server) deadLetterState(ctx context.Context, id string) (Accepted, error) {

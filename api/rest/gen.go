@@ -545,6 +545,20 @@ type ConnectionUpdate struct {
 	Variables *Text `json:"variables,omitempty"`
 }
 
+// CorrectManyInput One of `ids`, `filter` and `all`
+//
+// Example: {"fields":{"stage":"qualified"},"filter":{"field":"stage","stream":"leads"}}
+type CorrectManyInput struct {
+	All *bool `json:"all,omitempty"`
+
+	// Fields Field names to values in the form of the source side
+	Fields json.RawMessage `json:"fields"`
+
+	// Filter Open dead letters for which all that is given holds
+	Filter *LetterFilter `json:"filter,omitempty"`
+	Ids    *[]string     `json:"ids,omitempty"`
+}
+
 // CountList defines model for CountList.
 type CountList struct {
 	Items      []RuleCount `json:"items"`
@@ -576,13 +590,16 @@ type DeadLetter struct {
 	LastAt  time.Time               `json:"last_at"`
 
 	// Link The id of its link if it has one
-	Link   *string         `json:"link,omitempty"`
-	Reason Reason          `json:"reason"`
-	Ref    Ref             `json:"ref"`
-	Side   Side            `json:"side"`
-	State  DeadLetterState `json:"state"`
-	Stream string          `json:"stream"`
-	Tries  int             `json:"tries"`
+	Link   *string `json:"link,omitempty"`
+	Reason Reason  `json:"reason"`
+
+	// Record The fields of the record as they were when it was parked; one dead letter only, not in lists
+	Record *map[string]interface{} `json:"record,omitempty"`
+	Ref    Ref                     `json:"ref"`
+	Side   Side                    `json:"side"`
+	State  DeadLetterState         `json:"state"`
+	Stream string                  `json:"stream"`
+	Tries  int                     `json:"tries"`
 }
 
 // DeadLetterList defines model for DeadLetterList.
@@ -614,6 +631,18 @@ type DecisionChoose string
 // DiscardInput Example: {"reason":"a test record"}
 type DiscardInput struct {
 	Reason string `json:"reason"`
+}
+
+// DiscardManyInput One of `ids`, `filter` and `all`
+//
+// Example: {"filter":{"code":"unreadable_row"},"reason":"rows of a test file"}
+type DiscardManyInput struct {
+	All *bool `json:"all,omitempty"`
+
+	// Filter Open dead letters for which all that is given holds
+	Filter *LetterFilter `json:"filter,omitempty"`
+	Ids    *[]string     `json:"ids,omitempty"`
+	Reason string        `json:"reason"`
 }
 
 // Firing defines model for Firing.
@@ -739,6 +768,28 @@ type HistoryList struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
+// LetterFilter Open dead letters for which all that is given holds
+type LetterFilter struct {
+	Code   *string `json:"code,omitempty"`
+	Field  *string `json:"field,omitempty"`
+	Side   *Side   `json:"side,omitempty"`
+	Stream *string `json:"stream,omitempty"`
+}
+
+// LetterOutcome Example: {"counts":{"done":41,"not_open":1},"failed":[{"id":"dl_01jd3xw7c2q4","message":"the dead letter is not open any more, it is resolved","outcome":"not_open"}]}
+type LetterOutcome struct {
+	// Counts How many of each outcome: done, not_found, not_open, refused, unchanged (of a table)
+	Counts map[string]int `json:"counts"`
+	Failed []struct {
+		Id string `json:"id"`
+
+		// Line Its line in a table
+		Line    *int   `json:"line,omitempty"`
+		Message string `json:"message"`
+		Outcome string `json:"outcome"`
+	} `json:"failed"`
+}
+
 // Link Example: {"created_at":"2026-11-21T09:30:00Z","id":"lk_01jd3xw7c2q4","left":{"id":"0b6f8c1e-0000-4000-8000-000000000001","object":"leads"},"right":{"id":"ct_0001","object":"contacts"},"state":"active","stream":"leads","updated_at":"2026-11-21T09:30:00Z"}
 type Link struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -834,7 +885,9 @@ type Ref struct {
 
 // ReplayAccepted defines model for ReplayAccepted.
 type ReplayAccepted struct {
-	Replayed int `json:"replayed"`
+	// Counts How many of each outcome
+	Counts   *map[string]int `json:"counts,omitempty"`
+	Replayed int             `json:"replayed"`
 
 	// Run The run that carries them
 	Run *string `json:"run,omitempty"`
@@ -842,7 +895,9 @@ type ReplayAccepted struct {
 
 // ReplayInput defines model for ReplayInput.
 type ReplayInput struct {
-	Ids *[]string `json:"ids,omitempty"`
+	// Filter Open dead letters for which all that is given holds
+	Filter *LetterFilter `json:"filter,omitempty"`
+	Ids    *[]string     `json:"ids,omitempty"`
 }
 
 // ResolveInput Example: {"choose":"left","seen":{"left":"contacted","right":"qualified"}}
@@ -1120,7 +1175,15 @@ type ListConflictsParams struct {
 // ListDeadLettersParams defines parameters for ListDeadLetters.
 type ListDeadLettersParams struct {
 	// State Open ones when left out
-	State *DeadLetterState `form:"state,omitempty" json:"state,omitempty"`
+	State  *DeadLetterState `form:"state,omitempty" json:"state,omitempty"`
+	Stream *Stream          `form:"stream,omitempty" json:"stream,omitempty"`
+	Side   *SideFilter      `form:"side,omitempty" json:"side,omitempty"`
+
+	// Code The code of the reason
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// Field The field of the reason
+	Field *string `form:"field,omitempty" json:"field,omitempty"`
 
 	// Limit Items of a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1129,8 +1192,40 @@ type ListDeadLettersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CorrectDeadLettersParams defines parameters for CorrectDeadLetters.
+type CorrectDeadLettersParams struct {
+	// IdempotencyKey Makes the call repeatable
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DiscardDeadLettersParams defines parameters for DiscardDeadLetters.
+type DiscardDeadLettersParams struct {
+	// IdempotencyKey Makes the call repeatable
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ReplayDeadLettersParams defines parameters for ReplayDeadLetters.
 type ReplayDeadLettersParams struct {
+	// IdempotencyKey Makes the call repeatable
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetDeadLetterTableParams defines parameters for GetDeadLetterTable.
+type GetDeadLetterTableParams struct {
+	// State Open ones when left out
+	State  *DeadLetterState `form:"state,omitempty" json:"state,omitempty"`
+	Stream *Stream          `form:"stream,omitempty" json:"stream,omitempty"`
+	Side   *SideFilter      `form:"side,omitempty" json:"side,omitempty"`
+
+	// Code The code of the reason
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// Field The field of the reason
+	Field *string `form:"field,omitempty" json:"field,omitempty"`
+}
+
+// PutDeadLetterTableParams defines parameters for PutDeadLetterTable.
+type PutDeadLetterTableParams struct {
 	// IdempotencyKey Makes the call repeatable
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -1189,6 +1284,21 @@ type ListHistoryParams struct {
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetHistoryTableParams defines parameters for GetHistoryTable.
+type GetHistoryTableParams struct {
+	Stream *Stream     `form:"stream,omitempty" json:"stream,omitempty"`
+	Side   *SideFilter `form:"side,omitempty" json:"side,omitempty"`
+
+	// Id A record's id in the system of `side` (of either system without it)
+	Id *RecordID `form:"id,omitempty" json:"id,omitempty"`
+
+	// Field The name under `fields` in the integration
+	Field *string `form:"field,omitempty" json:"field,omitempty"`
+
+	// Run The id of a run
+	Run *string `form:"run,omitempty" json:"run,omitempty"`
 }
 
 // ListLinksParams defines parameters for ListLinks.
@@ -1263,6 +1373,12 @@ type CreateConnectionJSONRequestBody = ConnectionInput
 // UpdateConnectionJSONRequestBody defines body for UpdateConnection for application/json ContentType.
 type UpdateConnectionJSONRequestBody = ConnectionUpdate
 
+// CorrectDeadLettersJSONRequestBody defines body for CorrectDeadLetters for application/json ContentType.
+type CorrectDeadLettersJSONRequestBody = CorrectManyInput
+
+// DiscardDeadLettersJSONRequestBody defines body for DiscardDeadLetters for application/json ContentType.
+type DiscardDeadLettersJSONRequestBody = DiscardManyInput
+
 // ReplayDeadLettersJSONRequestBody defines body for ReplayDeadLetters for application/json ContentType.
 type ReplayDeadLettersJSONRequestBody = ReplayInput
 
@@ -1319,9 +1435,21 @@ type ServerInterface interface {
 	// ListDeadLetters List parked records, oldest first
 	// (GET /api/v1/connections/{connection}/dead-letters)
 	ListDeadLetters(c *gin.Context, connection ConnectionID, params ListDeadLettersParams)
-	// ReplayDeadLetters Try parked records again, all open ones unless ids are given
+	// CorrectDeadLetters Give parked records the same values for their next replay
+	// (POST /api/v1/connections/{connection}/dead-letters/correct)
+	CorrectDeadLetters(c *gin.Context, connection ConnectionID, params CorrectDeadLettersParams)
+	// DiscardDeadLetters Give parked records up, for a reason
+	// (POST /api/v1/connections/{connection}/dead-letters/discard)
+	DiscardDeadLetters(c *gin.Context, connection ConnectionID, params DiscardDeadLettersParams)
+	// ReplayDeadLetters Try parked records again, all open ones unless ids or a filter are given
 	// (POST /api/v1/connections/{connection}/dead-letters/replay)
 	ReplayDeadLetters(c *gin.Context, connection ConnectionID, params ReplayDeadLettersParams)
+	// GetDeadLetterTable Parked records as a table to correct in a spreadsheet
+	// (GET /api/v1/connections/{connection}/dead-letters/table)
+	GetDeadLetterTable(c *gin.Context, connection ConnectionID, params GetDeadLetterTableParams)
+	// PutDeadLetterTable Take the corrections of such a table
+	// (PUT /api/v1/connections/{connection}/dead-letters/table)
+	PutDeadLetterTable(c *gin.Context, connection ConnectionID, params PutDeadLetterTableParams)
 	// ListFirings List what rules fired, newest first
 	// (GET /api/v1/connections/{connection}/firings)
 	ListFirings(c *gin.Context, connection ConnectionID, params ListFiringsParams)
@@ -1337,6 +1465,9 @@ type ServerInterface interface {
 	// ListHistory What each write replaced, and why; newest first
 	// (GET /api/v1/connections/{connection}/history)
 	ListHistory(c *gin.Context, connection ConnectionID, params ListHistoryParams)
+	// GetHistoryTable The history as a table
+	// (GET /api/v1/connections/{connection}/history/table)
+	GetHistoryTable(c *gin.Context, connection ConnectionID, params GetHistoryTableParams)
 	// ListLinks List links between left and right records
 	// (GET /api/v1/connections/{connection}/links)
 	ListLinks(c *gin.Context, connection ConnectionID, params ListLinksParams)
@@ -1760,6 +1891,38 @@ func (siw *ServerInterfaceWrapper) ListDeadLetters(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", c.Request.URL.Query(), &params.Stream, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter stream: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "side" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "side", c.Request.URL.Query(), &params.Side, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter side: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", c.Request.URL.Query(), &params.Field, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter field: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -1784,6 +1947,104 @@ func (siw *ServerInterfaceWrapper) ListDeadLetters(c *gin.Context) {
 	}
 
 	siw.Handler.ListDeadLetters(c, connection, params)
+}
+
+// CorrectDeadLetters operation middleware
+func (siw *ServerInterfaceWrapper) CorrectDeadLetters(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CorrectDeadLettersParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CorrectDeadLetters(c, connection, params)
+}
+
+// DiscardDeadLetters operation middleware
+func (siw *ServerInterfaceWrapper) DiscardDeadLetters(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DiscardDeadLettersParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DiscardDeadLetters(c, connection, params)
 }
 
 // ReplayDeadLetters operation middleware
@@ -1833,6 +2094,123 @@ func (siw *ServerInterfaceWrapper) ReplayDeadLetters(c *gin.Context) {
 	}
 
 	siw.Handler.ReplayDeadLetters(c, connection, params)
+}
+
+// GetDeadLetterTable operation middleware
+func (siw *ServerInterfaceWrapper) GetDeadLetterTable(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDeadLetterTableParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", c.Request.URL.Query(), &params.Stream, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter stream: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "side" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "side", c.Request.URL.Query(), &params.Side, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter side: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", c.Request.URL.Query(), &params.Field, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter field: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDeadLetterTable(c, connection, params)
+}
+
+// PutDeadLetterTable operation middleware
+func (siw *ServerInterfaceWrapper) PutDeadLetterTable(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutDeadLetterTableParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutDeadLetterTable(c, connection, params)
 }
 
 // ListFirings operation middleware
@@ -2119,6 +2497,74 @@ func (siw *ServerInterfaceWrapper) ListHistory(c *gin.Context) {
 	}
 
 	siw.Handler.ListHistory(c, connection, params)
+}
+
+// GetHistoryTable operation middleware
+func (siw *ServerInterfaceWrapper) GetHistoryTable(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetHistoryTableParams
+
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", c.Request.URL.Query(), &params.Stream, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter stream: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "side" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "side", c.Request.URL.Query(), &params.Side, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter side: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "id", c.Request.URL.Query(), &params.Id, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", c.Request.URL.Query(), &params.Field, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter field: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "run", c.Request.URL.Query(), &params.Run, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter run: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetHistoryTable(c, connection, params)
 }
 
 // ListLinks operation middleware
@@ -2683,11 +3129,16 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/counts", wrapper.ListCounts)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/dead-letters", wrapper.ListDeadLetters)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/dead-letters/replay", wrapper.ReplayDeadLetters)
+	router.POST(options.BaseURL+"/api/v1/connections/:connection/dead-letters/discard", wrapper.DiscardDeadLetters)
+	router.POST(options.BaseURL+"/api/v1/connections/:connection/dead-letters/correct", wrapper.CorrectDeadLetters)
+	router.GET(options.BaseURL+"/api/v1/connections/:connection/dead-letters/table", wrapper.GetDeadLetterTable)
+	router.PUT(options.BaseURL+"/api/v1/connections/:connection/dead-letters/table", wrapper.PutDeadLetterTable)
 	router.GET(options.BaseURL+"/api/v1/dead-letters/:id", wrapper.GetDeadLetter)
 	router.PATCH(options.BaseURL+"/api/v1/dead-letters/:id", wrapper.PatchDeadLetter)
 	router.POST(options.BaseURL+"/api/v1/dead-letters/:id/replay", wrapper.ReplayDeadLetter)
 	router.POST(options.BaseURL+"/api/v1/dead-letters/:id/discard", wrapper.DiscardDeadLetter)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/history", wrapper.ListHistory)
+	router.GET(options.BaseURL+"/api/v1/connections/:connection/history/table", wrapper.GetHistoryTable)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/guard", wrapper.GetGuard)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/guard/approve", wrapper.ApproveGuard)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/guard/reject", wrapper.RejectGuard)
@@ -3141,6 +3592,88 @@ func (response ListDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
+type CorrectDeadLettersRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     CorrectDeadLettersParams
+	Body       *CorrectDeadLettersJSONRequestBody
+}
+
+type CorrectDeadLettersResponseObject interface {
+	VisitCorrectDeadLettersResponse(w http.ResponseWriter) error
+}
+
+type CorrectDeadLetters200JSONResponse LetterOutcome
+
+func (response CorrectDeadLetters200JSONResponse) VisitCorrectDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CorrectDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitCorrectDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiscardDeadLettersRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     DiscardDeadLettersParams
+	Body       *DiscardDeadLettersJSONRequestBody
+}
+
+type DiscardDeadLettersResponseObject interface {
+	VisitDiscardDeadLettersResponse(w http.ResponseWriter) error
+}
+
+type DiscardDeadLetters200JSONResponse LetterOutcome
+
+func (response DiscardDeadLetters200JSONResponse) VisitDiscardDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiscardDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DiscardDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitDiscardDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplayDeadLettersRequestObject struct {
 	Connection ConnectionID `json:"connection"`
 	Params     ReplayDeadLettersParams
@@ -3171,6 +3704,93 @@ type ReplayDeadLettersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReplayDeadLettersdefaultApplicationProblemPlusJSONResponse) VisitReplayDeadLettersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeadLetterTableRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     GetDeadLetterTableParams
+}
+
+type GetDeadLetterTableResponseObject interface {
+	VisitGetDeadLetterTableResponse(w http.ResponseWriter) error
+}
+
+type GetDeadLetterTable200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetDeadLetterTable200TextcsvResponse) VisitGetDeadLetterTableResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDeadLetterTabledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDeadLetterTabledefaultApplicationProblemPlusJSONResponse) VisitGetDeadLetterTableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutDeadLetterTableRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     PutDeadLetterTableParams
+	Body       io.Reader
+}
+
+type PutDeadLetterTableResponseObject interface {
+	VisitPutDeadLetterTableResponse(w http.ResponseWriter) error
+}
+
+type PutDeadLetterTable200JSONResponse LetterOutcome
+
+func (response PutDeadLetterTable200JSONResponse) VisitPutDeadLetterTableResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutDeadLetterTabledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutDeadLetterTabledefaultApplicationProblemPlusJSONResponse) VisitPutDeadLetterTableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3373,6 +3993,52 @@ type ListHistorydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListHistorydefaultApplicationProblemPlusJSONResponse) VisitListHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHistoryTableRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     GetHistoryTableParams
+}
+
+type GetHistoryTableResponseObject interface {
+	VisitGetHistoryTableResponse(w http.ResponseWriter) error
+}
+
+type GetHistoryTable200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetHistoryTable200TextcsvResponse) VisitGetHistoryTableResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetHistoryTabledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetHistoryTabledefaultApplicationProblemPlusJSONResponse) VisitGetHistoryTableResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3909,9 +4575,21 @@ type StrictServerInterface interface {
 	// ListDeadLetters List parked records, oldest first
 	// (GET /api/v1/connections/{connection}/dead-letters)
 	ListDeadLetters(ctx context.Context, request ListDeadLettersRequestObject) (ListDeadLettersResponseObject, error)
-	// ReplayDeadLetters Try parked records again, all open ones unless ids are given
+	// CorrectDeadLetters Give parked records the same values for their next replay
+	// (POST /api/v1/connections/{connection}/dead-letters/correct)
+	CorrectDeadLetters(ctx context.Context, request CorrectDeadLettersRequestObject) (CorrectDeadLettersResponseObject, error)
+	// DiscardDeadLetters Give parked records up, for a reason
+	// (POST /api/v1/connections/{connection}/dead-letters/discard)
+	DiscardDeadLetters(ctx context.Context, request DiscardDeadLettersRequestObject) (DiscardDeadLettersResponseObject, error)
+	// ReplayDeadLetters Try parked records again, all open ones unless ids or a filter are given
 	// (POST /api/v1/connections/{connection}/dead-letters/replay)
 	ReplayDeadLetters(ctx context.Context, request ReplayDeadLettersRequestObject) (ReplayDeadLettersResponseObject, error)
+	// GetDeadLetterTable Parked records as a table to correct in a spreadsheet
+	// (GET /api/v1/connections/{connection}/dead-letters/table)
+	GetDeadLetterTable(ctx context.Context, request GetDeadLetterTableRequestObject) (GetDeadLetterTableResponseObject, error)
+	// PutDeadLetterTable Take the corrections of such a table
+	// (PUT /api/v1/connections/{connection}/dead-letters/table)
+	PutDeadLetterTable(ctx context.Context, request PutDeadLetterTableRequestObject) (PutDeadLetterTableResponseObject, error)
 	// ListFirings List what rules fired, newest first
 	// (GET /api/v1/connections/{connection}/firings)
 	ListFirings(ctx context.Context, request ListFiringsRequestObject) (ListFiringsResponseObject, error)
@@ -3927,6 +4605,9 @@ type StrictServerInterface interface {
 	// ListHistory What each write replaced, and why; newest first
 	// (GET /api/v1/connections/{connection}/history)
 	ListHistory(ctx context.Context, request ListHistoryRequestObject) (ListHistoryResponseObject, error)
+	// GetHistoryTable The history as a table
+	// (GET /api/v1/connections/{connection}/history/table)
+	GetHistoryTable(ctx context.Context, request GetHistoryTableRequestObject) (GetHistoryTableResponseObject, error)
 	// ListLinks List links between left and right records
 	// (GET /api/v1/connections/{connection}/links)
 	ListLinks(ctx context.Context, request ListLinksRequestObject) (ListLinksResponseObject, error)
@@ -4366,6 +5047,96 @@ func (sh *strictHandler) ListDeadLetters(ctx *gin.Context, connection Connection
 	}
 }
 
+// CorrectDeadLetters operation middleware
+func (sh *strictHandler) CorrectDeadLetters(ctx *gin.Context, connection ConnectionID, params CorrectDeadLettersParams) {
+	var request CorrectDeadLettersRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	var body CorrectDeadLettersJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CorrectDeadLetters(ctx, request.(CorrectDeadLettersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CorrectDeadLetters")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CorrectDeadLettersResponseObject); ok {
+		if err := validResponse.VisitCorrectDeadLettersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DiscardDeadLetters operation middleware
+func (sh *strictHandler) DiscardDeadLetters(ctx *gin.Context, connection ConnectionID, params DiscardDeadLettersParams) {
+	var request DiscardDeadLettersRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	var body DiscardDeadLettersJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DiscardDeadLetters(ctx, request.(DiscardDeadLettersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DiscardDeadLetters")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DiscardDeadLettersResponseObject); ok {
+		if err := validResponse.VisitDiscardDeadLettersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ReplayDeadLetters operation middleware
 func (sh *strictHandler) ReplayDeadLetters(ctx *gin.Context, connection ConnectionID, params ReplayDeadLettersParams) {
 	var request ReplayDeadLettersRequestObject
@@ -4407,6 +5178,62 @@ func (sh *strictHandler) ReplayDeadLetters(ctx *gin.Context, connection Connecti
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReplayDeadLettersResponseObject); ok {
 		if err := validResponse.VisitReplayDeadLettersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDeadLetterTable operation middleware
+func (sh *strictHandler) GetDeadLetterTable(ctx *gin.Context, connection ConnectionID, params GetDeadLetterTableParams) {
+	var request GetDeadLetterTableRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDeadLetterTable(ctx, request.(GetDeadLetterTableRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDeadLetterTable")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDeadLetterTableResponseObject); ok {
+		if err := validResponse.VisitGetDeadLetterTableResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutDeadLetterTable operation middleware
+func (sh *strictHandler) PutDeadLetterTable(ctx *gin.Context, connection ConnectionID, params PutDeadLetterTableParams) {
+	var request PutDeadLetterTableRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	request.Body = ctx.Request.Body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutDeadLetterTable(ctx, request.(PutDeadLetterTableRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutDeadLetterTable")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PutDeadLetterTableResponseObject); ok {
+		if err := validResponse.VisitPutDeadLetterTableResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -4578,6 +5405,33 @@ func (sh *strictHandler) ListHistory(ctx *gin.Context, connection ConnectionID, 
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListHistoryResponseObject); ok {
 		if err := validResponse.VisitListHistoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetHistoryTable operation middleware
+func (sh *strictHandler) GetHistoryTable(ctx *gin.Context, connection ConnectionID, params GetHistoryTableParams) {
+	var request GetHistoryTableRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHistoryTable(ctx, request.(GetHistoryTableRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHistoryTable")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetHistoryTableResponseObject); ok {
+		if err := validResponse.VisitGetHistoryTableResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -118,27 +118,6 @@ func conflictsCommand(options Options) *cobra.Command {
 	return command
 }
 
-func deadLettersCommand(options Options) *cobra.Command {
-	var state string
-	command := lister[ledger.DeadLetter]{
-		page: func(command *cobra.Command, session *Session, key ledger.Key, paging ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
-			switch ledger.DeadLetterState(state) {
-			case ledger.DeadLetterOpen, ledger.DeadLetterReplayed, ledger.DeadLetterResolved, ledger.DeadLetterDiscarded:
-			default:
-				return nil, "", fault.New(fault.Usage, "--state is open, replayed, resolved or discarded, not %q", state)
-			}
-			return session.Store.ListDeadLetters(command.Context(), key, ledger.DeadLetterFilter{State: ledger.DeadLetterState(state)}, paging)
-		},
-		row: deadLetterRow, head: []string{"ID", "STREAM", "RECORD", "REASON", "FIELD", "MESSAGE", "TRIES", "LAST", "STATE"},
-		cells: func(letter ledger.DeadLetter) []string {
-			return []string{letter.ID, letter.Stream, letter.Ref.String(), letter.Reason.Code, orElse(letter.Reason.Field, "-"), letter.Reason.Message,
-				fmt.Sprint(letter.Tries), clock(letter.LastAt), string(letter.State)}
-		},
-	}.command(options, "dead-letters", "List parked records and why they are parked")
-	command.Flags().StringVar(&state, "state", string(ledger.DeadLetterOpen), "open, replayed, resolved or discarded")
-	return command
-}
-
 func linksCommand(options Options) *cobra.Command {
 	var stream, side, id string
 	command := lister[ledger.Link]{

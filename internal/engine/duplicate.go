@@ -18,6 +18,8 @@ func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fau
 		return orAgain(err)
 	}
 	var found []view
+	// What is only the same by its key is not taken where a second one is wanted.
+	byKey := source.match != "" && p.stream.Spec.Collision != "create"
 	if refused.ExistingID != "" {
 		existing, ok, err := p.get(ctx, record.Ref{Side: intent.Target.Side, Object: intent.Target.Object, ID: refused.ExistingID})
 		if err != nil {
@@ -25,10 +27,10 @@ func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fau
 		}
 		path := p.stream.Spec.Marker.Of(intent.Target.Side)
 		mine := ok && path != "" && carries(existing.record, path, intent.Source.ID)
-		if ok && (mine || existing.match == source.match && source.match != "") {
+		if ok && (mine || byKey && existing.match == source.match) {
 			found = append(found, existing)
 		}
-	} else if source.match != "" {
+	} else if byKey {
 		if found, err = p.candidates(ctx, intent.Target.Side, source, searchedSurely); err != nil {
 			return err
 		}
@@ -37,7 +39,7 @@ func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fau
 	if err != nil {
 		return err
 	}
-	if other != nil && p.stream.Spec.Collision != "create" {
+	if other != nil {
 		return p.firstLink(ctx, source, *other)
 	}
 	lag := p.in.Connector(intent.Target.Side).Capabilities().SearchLag

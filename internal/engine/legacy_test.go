@@ -218,3 +218,32 @@ func toJSON(t *testing.T, value any) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+// TestACorrectionOfWhatIsNeverWritten: the source of a one-way stream keeps what was
+// refused; the correction stands on the other side until the source is edited.
+func TestACorrectionOfWhatIsNeverWritten(t *testing.T) {
+	b := legacy(t, nil)
+	require.NoError(t, b.left.RejectField(b.ctx, wire.Rejection{Object: "leads", Field: "company", Value: "Bad"}))
+	id := b.create(record.Right, map[string]any{"first_name": "Ana", "email": "ana@example.com", "company_name": "Bad", "job_title": "CTO"})
+	b.quietLegacy()
+	letters := b.letters()
+	require.Len(t, letters, 1)
+	require.Equal(t, "company", letters[0].Reason.Field)
+	require.Equal(t, 422, letters[0].Reason.Status)
+	require.Equal(t, "Bad", letters[0].Values["company"], "the record, as it was parked")
+	_, err := b.store.PatchDeadLetter(b.ctx, b.key, letters[0].ID, ledger.Values{"company": "Good"})
+	require.NoError(t, err)
+	_, err = b.store.ReplayDeadLetters(b.ctx, b.key, []string{letters[0].ID}, "")
+	require.NoError(t, err)
+	b.settle()
+	b.quietLegacy()
+	b.run(ledger.RunCompare)
+	b.quietLegacy()
+	require.Empty(t, b.letters())
+	require.Equal(t, "Good", text(b.byMail("ana@example.com")[0], "company"))
+	require.Equal(t, "Bad", text(b.get(record.Right, id), "company_name"), "it is never written")
+
+	b.edit(record.Right, id, map[string]any{"company_name": "Better"})
+	b.quietLegacy()
+	require.Equal(t, "Better", text(b.byMail("ana@example.com")[0], "company"), "until somebody edits it there")
+}

@@ -84,6 +84,7 @@ func (p *pass) letterFor(refused *fault.Error) ledger.DeadLetter {
 	letter.LastAt, letter.State = now, ledger.DeadLetterOpen
 	letter.Reason = p.reasonOf(refused)
 	letter.SourcePrint, letter.TargetPrint = p.prints(letter.Ref)
+	letter.Values = p.values[letter.Ref]
 	return letter
 }
 

@@ -52,6 +52,8 @@ type pass struct {
 	outcome string
 	// seen waits for the next commit; seenAll is everything read in this pass.
 	seen, seenAll []ledger.Seen
+	// values are the mapped fields of what was read in this pass, by ref.
+	values map[record.Ref]ledger.Values
 	// opened and closedIDs are conflicts for the workflows to know of.
 	opened, closedIDs []string
 	workflowID        string
@@ -198,6 +200,10 @@ func (p *pass) get(ctx context.Context, ref record.Ref) (found view, ok bool, er
 func (p *pass) saw(v view) {
 	row := p.stream.seenRow(v)
 	p.seen, p.seenAll = putSeen(p.seen, row), putSeen(p.seenAll, row)
+	if p.values == nil {
+		p.values = map[record.Ref]ledger.Values{}
+	}
+	p.values[v.record.Ref] = v.values
 }
 
 func putSeen(rows []ledger.Seen, row ledger.Seen) []ledger.Seen {

@@ -167,11 +167,21 @@ func openLetter(state ledger.State) bool {
 	return false
 }
 
+// mayClear reports whether a record that was parked may be taken without an edit of
+// its own: a right was given, or another record with its key is there no more.
+func mayClear(letter ledger.DeadLetter) bool {
+	switch letter.Reason.Code {
+	case string(fault.Forbidden), codeAmbiguous:
+		return true
+	}
+	return letter.Reason.Code == string(fault.Duplicate) && letter.Reason.Status == 0
+}
+
 // parkedAs reports whether the record was refused exactly as it is. Answers that
 // may be different next time (403, an ambiguity) are looked at again.
 func parkedAs(state ledger.State, v view) bool {
 	for _, letter := range state.DeadLetters {
-		if letter.State != ledger.DeadLetterOpen || letter.Reason.Code == string(fault.Forbidden) || letter.Reason.Code == codeAmbiguous {
+		if letter.State != ledger.DeadLetterOpen || mayClear(letter) {
 			continue
 		}
 		if letter.Ref == v.record.Ref && letter.SourcePrint == v.print || letter.Ref != v.record.Ref && letter.TargetPrint == v.print {

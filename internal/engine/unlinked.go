@@ -79,8 +79,7 @@ func (p *pass) stillParkedAlone(found view) bool {
 			return true
 		}
 		if letter.State == ledger.DeadLetterOpen && letter.Ref == found.record.Ref &&
-			letter.SourcePrint == found.print && letter.Reason.Code != string(fault.Forbidden) &&
-			letter.Reason.Code != codeAmbiguous {
+			letter.SourcePrint == found.print && !mayClear(letter) {
 			return true
 		}
 	}
@@ -257,8 +256,9 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 			target = sent
 		}
 		result.holds[name] = target
-		if _, corrected := corrections[name]; corrected {
+		if _, corrected := corrections[name]; corrected && field.Writable(intent.Source.Side) {
 			// The source still holds what was refused: the next pass corrects it.
+			// Where it is never written, it stays until somebody edits it there.
 			continue
 		}
 		p.setBase(&link, answer.Ref.Side, name, target)

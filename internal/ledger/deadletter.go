@@ -36,6 +36,9 @@ type DeadLetter struct {
 	LinkID string
 	Reason Reason
 	Tries  int
+	// Values are the record's mapped fields as they were when it was parked, for
+	// whoever corrects it; empty where they could not be read.
+	Values Values
 	// Overrides are values a person gave for the next replay, by field, in the
 	// form of the source side.
 	Overrides       Values

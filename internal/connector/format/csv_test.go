@@ -154,7 +154,7 @@ func TestWriteCSV(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for text, want := range map[string]string{"5": "5", " +5,0": "5.0", "-,5": "-0.5", "007": "7", "-0": "-0"} {
+	for text, want := range map[string]string{"5": "5", "+5,0": "5.0", "-,5": "-0.5", "007": "7", "-0": "-0"} {
 		got, ok := format.Number(text, ",")
 		require.True(t, ok, text)
 		require.Equal(t, json.Number(want), got)

@@ -1,12 +1,14 @@
 package ledgertest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 func deadLetterTests() []test {
@@ -14,6 +16,7 @@ func deadLetterTests() []test {
 		{"a dead letter comes back as it was", deadLetterRoundTrip},
 		{"whatever a vendor says can be stored", deadLetterTexts},
 		{"listed oldest first", deadLetterList},
+		{"listed by what they are", deadLetterFiltered},
 		{"corrected, replayed, discarded", deadLetterSteps},
 		{"replayed all at once", deadLetterReplayAll},
 	}
@@ -24,7 +27,7 @@ func deadLetterRoundTrip(w *world) {
 	want := ledger.DeadLetter{
 		ID: "d", Stream: "leads", Ref: left("1"), LinkID: "link-1",
 		Reason: ledger.Reason{Code: "invalid", Field: "phone", Message: "no", Status: 422, RequestID: "r"},
-		Tries:  3, Overrides: ledger.Values{"phone": "1"}, FirstAt: at, LastAt: at.Add(time.Minute), State: ledger.DeadLetterOpen,
+		Tries:  3, Values: ledger.Values{"phone": "x", "score": nil}, Overrides: ledger.Values{"phone": "1"}, FirstAt: at, LastAt: at.Add(time.Minute), State: ledger.DeadLetterOpen,
 		SourcePrint: "s", TargetPrint: "t",
 	}
 	w.commit(ledger.Commit{PutDeadLetters: []ledger.DeadLetter{want}})
@@ -80,6 +83,27 @@ func deadLetterList(w *world) {
 	w.letters("c", "b", "a")
 	require.Equal(w, []string{"c", "b", "a"}, w.listLetters(""))
 	require.Empty(w, w.listLetters(ledger.DeadLetterReplayed))
+}
+
+func deadLetterFiltered(w *world) {
+	at := w.now()
+	put := func(id, stream string, side record.Side, code, field string) {
+		at = at.Add(time.Second)
+		w.commit(ledger.Commit{PutDeadLetters: []ledger.DeadLetter{{ID: id, Stream: stream, Ref: record.Ref{Side: side, Object: "o", ID: id},
+			State: ledger.DeadLetterOpen, FirstAt: at, Reason: ledger.Reason{Code: code, Field: field}}}})
+	}
+	put("a", "leads", record.Left, "invalid", "phone")
+	put("b", "leads", record.Right, "invalid", "email")
+	put("c", "deals", record.Left, "duplicate", "email")
+	for want, filter := range map[string]ledger.DeadLetterFilter{
+		"a b c": {}, "a b": {Stream: "leads"}, "a c": {Side: record.Left}, "c": {Code: "duplicate"}, "b c": {Field: "email"},
+		"b": {Stream: "leads", Field: "email"}, "": {State: ledger.DeadLetterDiscarded},
+	} {
+		found := pages(w, func(o ledger.ListOptions) ([]ledger.DeadLetter, string, error) {
+			return w.store.ListDeadLetters(w.ctx, w.key, filter, o)
+		}, func(d ledger.DeadLetter) string { return d.ID })
+		require.Equal(w, want, strings.Join(found, " "))
+	}
 }
 
 func deadLetterSteps(w *world) {

@@ -17,6 +17,7 @@ const deadLetterColumns = `id, stream, side, object, record_id, link_id, code, f
 // quote personal data, and so may a person's.
 type deadLetterValues struct {
 	Message   string        `json:"message"`
+	Record    ledger.Values `json:"record,omitempty"`
 	Overrides ledger.Values `json:"overrides,omitempty"`
 	Discard   string        `json:"discard,omitempty"`
 }
@@ -35,7 +36,7 @@ func (s *Store) scanDeadLetter(tenant *string, scan func(...any) error) (ledger.
 	if err := s.box.openJSON(sealed, place("dead_letters", *tenant, d.ID), &values); err != nil {
 		return d, err
 	}
-	d.Reason.Message, d.Overrides, d.DiscardReason = values.Message, values.Overrides, values.Discard
+	d.Reason.Message, d.Values, d.Overrides, d.DiscardReason = values.Message, values.Record, values.Overrides, values.Discard
 	return d, nil
 }
 
@@ -75,7 +76,7 @@ func (t *txn) putDeadLetter(key ledger.Key, d ledger.DeadLetter) error {
 	if d.LastAt.IsZero() {
 		d.LastAt = timeOf(t.now)
 	}
-	sealed, err := t.s.box.sealJSON(deadLetterValues{Message: d.Reason.Message, Overrides: d.Overrides, Discard: d.DiscardReason},
+	sealed, err := t.s.box.sealJSON(deadLetterValues{Message: d.Reason.Message, Record: d.Values, Overrides: d.Overrides, Discard: d.DiscardReason},
 		place("dead_letters", key.Tenant, d.ID))
 	if err != nil {
 		return err
