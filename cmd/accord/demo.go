@@ -26,6 +26,7 @@ import (
 type demoOptions struct {
 	once, tour, freePorts, verbose bool
 	data                           string
+	only                           []string
 }
 
 func demoCommand() *cobra.Command {
@@ -43,7 +44,8 @@ func demoCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.BoolVar(&given.once, "once", false, "use free ports and a temporary folder, end after the play; exit code 0 only if every check is ok")
-	flags.BoolVar(&given.tour, "tour", false, "in place of the day of work, show one thing after another that an integration has to cope with, each on servers of its own; ends as with --once. Exit code 5: something that a check needs is not there")
+	flags.BoolVar(&given.tour, "tour", false, "in place of the day of work, show one thing after another that an integration has to cope with, each on servers of its own; ends as with --once. Exit code 75: something that a check needs is not there")
+	flags.StringSliceVar(&given.only, "only", nil, "with --tour: the names of the checks to play, separated by commas (default: all)")
 	flags.BoolVar(&given.freePorts, "free-ports", false, "listen on free ports instead of the usual ones")
 	flags.BoolVar(&given.verbose, "verbose", false, "write the logs to standard error instead of a file")
 	flags.StringVar(&given.data, "data", "", "a new folder for the data, kept afterwards (default: a temporary one, removed at the end)")
@@ -51,6 +53,9 @@ func demoCommand() *cobra.Command {
 }
 
 func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err error) {
+	if len(given.only) > 0 && !given.tour {
+		return fault.New(fault.Usage, "--only chooses checks of the tour: give --tour too")
+	}
 	forgetTemporal()
 	given.once = given.once || given.tour
 	at := demo.DefaultAddresses()
@@ -80,7 +85,7 @@ func runDemo(ctx context.Context, given demoOptions, out, errOut io.Writer) (err
 		bar = errOut
 	}
 	return demo.Run(ctx, demo.Options{
-		Out: out, Bar: bar, Once: given.once, Tour: given.tour, At: at, Logs: place, Log: watched.Log, Now: time.Now,
+		Out: out, Bar: bar, Once: given.once, Tour: given.tour, Only: given.only, At: at, Logs: place, Log: watched.Log, Now: time.Now,
 		Start: func(ctx context.Context) (demo.Stack, error) { return startDemo(ctx, dir, at, given.tour, watched) },
 	})
 }

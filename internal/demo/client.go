@@ -65,6 +65,10 @@ type sideStatus struct {
 	Webhook     struct {
 		State string `json:"state"`
 	} `json:"webhook"`
+	// Broker is the subscription of a side that sends messages.
+	Broker struct {
+		State string `json:"state"`
+	} `json:"broker"`
 }
 
 type streamStatus struct {

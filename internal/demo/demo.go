@@ -42,6 +42,8 @@ type Options struct {
 	// Tour plays one thing after another that an integration has to cope with, each on
 	// servers of its own, in place of the day of work.
 	Tour bool
+	// Only are the names of the tour's checks to play; none: all.
+	Only []string
 	// At is where the parts listen.
 	At Addresses
 	// Logs says where the logs go, for the person who watches; empty: nothing to say.

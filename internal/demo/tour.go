@@ -4,11 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/accord-sync/accord/internal/fault"
 )
 
 // tour starts the service, plays the tour, and stops it.
 func (p *Play) tour(ctx context.Context, options Options) (results []result, err error) {
 	started := p.now()
+	chosen, err := choose(tourChecks(), options.Only)
+	if err != nil {
+		return nil, err
+	}
 	if err := options.At.check(ctx); err != nil {
 		return nil, err
 	}
@@ -23,7 +31,7 @@ func (p *Play) tour(ctx context.Context, options Options) (results []result, err
 		return nil, err
 	}
 	p.linked, p.echoes = 0, 0
-	results = playAll(ctx, p, tourChecks())
+	results = playAll(ctx, p, chosen)
 	if ctx.Err() != nil {
 		p.out.line("\nStopped before its end.")
 		return results, ctx.Err()
@@ -33,16 +41,41 @@ func (p *Play) tour(ctx context.Context, options Options) (results []result, err
 	return results, nil
 }
 
+// choose keeps the checks of some names; none: all.
+func choose(all []check, only []string) ([]check, error) {
+	if len(only) == 0 {
+		return all, nil
+	}
+	var chosen []check
+	var names []string
+	for _, one := range all {
+		names = append(names, one.name)
+		if slices.Contains(only, one.name) {
+			chosen = append(chosen, one)
+		}
+	}
+	for _, name := range only {
+		if !slices.Contains(names, name) {
+			return nil, fault.New(fault.Usage, "the tour has no check %q; it has %s", name, strings.Join(names, ", "))
+		}
+	}
+	return chosen, nil
+}
+
 // tourChecks show one thing after another that an integration has to cope with. Each check
 // has servers of its own, so that none depends on another.
 func tourChecks() []check {
 	return []check{
 		{name: "patterns", title: "One way, both ways, and by timetable", play: tourPatterns},
+		{name: "rules", title: "When a deal is won, then an order is made and a chat hears of it, once", play: tourRules},
 		{name: "collisions", title: "Records with the same key: ignored, made a second time, or linked", play: tourCollisions},
 		{name: "salesos", title: "SalesOS: deals moved and won, users invited by name only, custom fields, tags, several events per edit", play: tourSalesOS},
 		{name: "acme", title: "Acme: companies, deletes that no webhook told of, merges", play: tourAcme},
+		{name: "calendar", title: "Appointments of Acme and a real calendar (Radicale): zones, a series and its exception", play: tourCalendar},
 		{name: "rest_manifest", title: "A REST system without Go code: Acme by its manifest", play: tourManifest},
 		{name: "hubspot", title: "HubSpot by its manifest", play: tourHubSpot},
+		{name: "message_broker", title: "Events by message of a real NATS server instead of by webhook", play: tourBroker},
+		{name: "xml_and_csv", title: "Companies in XML, contacts out of a file in CSV", play: tourFormats},
 		{name: "dead_letters", title: "Bad data is parked, told, corrected, replayed; a good edit clears it", play: tourDeadLetters},
 		{name: "api_down", title: "An API is down: work is held, and the newest state wins", play: tourDown},
 		{name: "vendors_update", title: "A vendor changes its fields: the live check warns", play: tourUpdate},

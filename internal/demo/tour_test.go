@@ -65,3 +65,25 @@ func TestDigReadsPaths(t *testing.T) {
 	require.Equal(t, "Ana", dig(fields, "name"))
 	require.Nil(t, dig(fields, "name.first"))
 }
+
+func TestChecksAreChosenByName(t *testing.T) {
+	all := tourChecks()
+	chosen, err := choose(all, nil)
+	require.NoError(t, err)
+	require.Len(t, chosen, len(all))
+	chosen, err = choose(all, []string{"hubspot", "patterns"})
+	require.NoError(t, err)
+	require.Len(t, chosen, 2)
+	require.Equal(t, "patterns", chosen[0].name, "in the order of the tour")
+	_, err = choose(all, []string{"nosuch"})
+	require.ErrorContains(t, err, `the tour has no check "nosuch"; it has patterns,`)
+}
+
+// A program that is not there is a need, told with what to install.
+func TestAMissingProgramIsANeed(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := installed("no-such-program", "Nothing (apt-get install nothing)")
+	var missing needs
+	require.ErrorAs(t, err, &missing)
+	require.Equal(t, "not run: needs Nothing (apt-get install nothing)", err.Error())
+}
