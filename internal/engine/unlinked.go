@@ -245,7 +245,9 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 			continue
 		}
 		target := made.values[name]
-		if judge(field, answer.Ref.Side, sent, target, nil, last, direct) != keptSo {
+		// What another call writes was not taken by this one, however surely nobody came between.
+		born := !field.Lossy(answer.Ref.Side) && !record.Equal(field.Kind(), sent, target) && p.bornOtherwise(intent, field, last)
+		if born || judge(field, answer.Ref.Side, sent, target, nil, last, direct) != keptSo {
 			if direct || p.bornOtherwise(intent, field, last) {
 				// Nobody can have edited it before its own answer.
 				p.setBase(&link, answer.Ref.Side, name, target)

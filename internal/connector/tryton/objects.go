@@ -48,7 +48,7 @@ func objects() []object {
 			},
 		},
 		{
-			Object: connector.Object{Name: "opportunities", Singular: "opportunity", Creatable: true, UpdatedAt: true,
+			Object: connector.Object{Name: opportunities, Singular: "opportunity", Creatable: true, UpdatedAt: true,
 				Searchable: []string{"reference", "number", "description"}},
 			model: "sale.opportunity",
 			fields: []field{
@@ -58,8 +58,8 @@ func objects() []object {
 				{path: "amount", kind: decimal, label: "Amount"},
 				{path: "conversion_probability", kind: real, label: "Conversion Probability"},
 				{path: "start_date", kind: date, label: "Start Date"}, {path: "end_date", kind: date, label: "End Date"},
-				// Tryton moves it by buttons with conditions of their own.
-				{path: "state", label: "State", readOnly: true},
+				// Tryton moves it by buttons with conditions of their own (press).
+				{path: statePath, label: "State", readOnly: true},
 			},
 		},
 	}

@@ -167,9 +167,45 @@ func TestRealOpportunity(t *testing.T) {
 	_, err = conn.Update(ctx, changed, map[string]any{"start_date": nil}, connector.WriteOptions{})
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 	require.Equal(t, "start_date", fault.As(err).Field)
+	require.Equal(t, fault.Invalid, fault.CodeOf(conn.Delete(ctx, "parties", party.Ref.ID, connector.WriteOptions{})), "it would be taken off the opportunity")
 	require.NoError(t, conn.Delete(ctx, "opportunities", changed.Ref.ID, connector.WriteOptions{IfMatch: changed.Version}))
+	require.NoError(t, conn.Delete(ctx, "parties", party.Ref.ID, connector.WriteOptions{}))
 	// Tryton's rule of the companies stands before them: it does not tell deleted from hidden.
 	_, err = conn.Get(ctx, "opportunities", changed.Ref.ID)
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	require.Equal(t, fault.Forbidden, fault.CodeOf(conn.Delete(ctx, "opportunities", changed.Ref.ID, connector.WriteOptions{})))
+}
+
+// TestRealStates: an opportunity is moved by Tryton's own buttons, and by nothing else.
+func TestRealStates(t *testing.T) {
+	s, conn := real(t)
+	ctx := context.Background()
+	party := made(t, conn, map[string]any{"name": "Ana"})
+	s.Employee(t, s.Company(t))
+	current, err := conn.Create(ctx, "opportunities", map[string]any{"description": "Ten chairs", "party": party.Ref.ID, "state": "opportunity"}, connector.WriteOptions{})
+	require.NoError(t, err)
+	require.NotNil(t, current.Fields["company"], "the one that the user works in")
+	require.Equal(t, "lead", current.Fields["state"], "moved by a call of its own")
+	divided, ok := conn.(connector.Divided)
+	require.True(t, ok)
+	require.Equal(t, []int{0, 1}, []int{divided.CallOf("opportunities", map[string]any{"amount": 1}), divided.CallOf("opportunities", map[string]any{"state": "lost"})})
+	for _, state := range []string{"opportunity", "lead", "lost", "lead", "cancelled", "lead", "opportunity", "converted"} {
+		stale := current.Version
+		current, err = conn.Update(ctx, current, map[string]any{"state": state}, connector.WriteOptions{IfMatch: current.Version})
+		require.NoError(t, err, state)
+		require.Equal(t, state, current.Fields["state"])
+		_, err = conn.Update(ctx, current, map[string]any{"comment": "x"}, connector.WriteOptions{IfMatch: stale})
+		require.Equal(t, fault.Stale, fault.CodeOf(err), "a button is guarded by the time stamps too")
+	}
+	for state, fields := range map[string]map[string]any{"lead": {"state": "lead"}, "won": {"state": "won"}, "unknown": {"state": "gone"}, "mixed": {"state": "lost", "comment": "x"}} {
+		_, err := conn.Update(ctx, current, fields, connector.WriteOptions{IfMatch: current.Version})
+		require.Equal(t, fault.Invalid, fault.CodeOf(err), state)
+	}
+	still, err := conn.Get(ctx, "opportunities", current.Ref.ID)
+	require.NoError(t, err)
+	require.Equal(t, current, still)
+	stale := current
+	s.Model(t, "sale.opportunity", "write", []any{trytontest.Number(t, current.Ref.ID)}, map[string]any{"comment": "by hand"})
+	_, err = conn.Update(ctx, stale, map[string]any{"state": "lost"}, connector.WriteOptions{IfMatch: stale.Version})
+	require.Equal(t, fault.Stale, fault.CodeOf(err))
 }

@@ -2,6 +2,7 @@ package tryton
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -22,6 +23,8 @@ type procedure struct {
 	params []any
 	// timestamps guard a write: "party.party,2" to what was read; nil: nothing.
 	timestamps map[string]any
+	// context is sent besides the usual one; nil: nothing.
+	context map[string]any
 	// subject names what is called in errors.
 	subject string
 	// write says that the call changes something.
@@ -38,6 +41,7 @@ func (c *client) call(ctx context.Context, p procedure) (any, transport.Reply, e
 	// Messages in English, whatever the user's own language, since the kind of a
 	// refusal is in the message alone. Inactive records are records like others.
 	settings := map[string]any{"language": "en", "active_test": false}
+	maps.Copy(settings, p.context)
 	if len(p.timestamps) > 0 {
 		settings["_timestamp"] = p.timestamps
 	}

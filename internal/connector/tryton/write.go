@@ -20,8 +20,8 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 	}
 	set := make(map[string]any, len(fields))
 	for path, value := range fields {
-		if value != nil && value != "" {
-			set[path] = value
+		if value != nil && value != "" && c.CallOf(name, map[string]any{path: nil}) == callWrite {
+			set[path] = value // a new opportunity is a lead, and moved by its buttons afterwards
 		}
 	}
 	values, err := c.values(ctx, o, record.Record{}, set)
@@ -29,6 +29,11 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 		return record.Record{}, err
 	}
 	p := procedure{model: o.model, method: "create", params: []any{[]any{values}}, subject: o.Name, write: true, fieldOf: o.refused(set)}
+	if name == opportunities {
+		if p.context, err = c.working(ctx); err != nil {
+			return record.Record{}, err
+		}
+	}
 	result, reply, err := c.call(ctx, p)
 	if err != nil {
 		return record.Record{}, err
@@ -56,6 +61,9 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	}
 	if len(fields) == 0 {
 		return current, nil
+	}
+	if c.CallOf(o.Name, fields) == callButton {
+		return c.press(ctx, o, current, fields, options)
 	}
 	id := current.Ref.ID
 	number, err := c.number(o, id)
@@ -108,7 +116,8 @@ func (c *client) written(ctx context.Context, o object, id string) (record.Recor
 }
 
 // Delete removes a record with its children. One that other records use stays,
-// as fault.Invalid; open opportunities of a deleted party lose their party.
+// as fault.Invalid, and so does a party with opportunities, where those are in step too:
+// the open ones would lose their party.
 func (c *client) Delete(ctx context.Context, name, id string, options connector.WriteOptions) error {
 	o, err := c.object(name)
 	if err != nil {
@@ -117,6 +126,11 @@ func (c *client) Delete(ctx context.Context, name, id string, options connector.
 	number, err := c.number(o, id)
 	if err != nil {
 		return err
+	}
+	if o.children {
+		if err := c.inUse(ctx, record.Ref{Side: c.cfg.Side, Object: o.Name, ID: id}, number); err != nil {
+			return err
+		}
 	}
 	p := c.about(o, id, "delete", []any{[]int{number}})
 	p.write, p.timestamps = true, timestampsOf(options.IfMatch)

@@ -56,10 +56,9 @@ func Start(t *testing.T) *Server {
 	require.NoError(t, err)
 	s := &Server{Address: address, Handler: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: target.Scheme, Host: target.Host})}
 	s.login(t, os.Getenv("ACCORD_TEST_TRYTON_USER"), os.Getenv("ACCORD_TEST_TRYTON_PASSWORD"))
-	for _, model := range []string{"sale.opportunity", "party.party"} {
-		if held := s.IDs(t, model); len(held) > 0 {
-			s.Model(t, model, "delete", held)
-		}
+	s.Unsell(t)
+	if held := s.IDs(t, "party.party"); len(held) > 0 {
+		s.Model(t, "party.party", "delete", held)
 	}
 	if len(s.users(t)) == 0 {
 		s.Model(t, "res.user", "create", []any{map[string]any{"login": connectortest.ClientID, "name": "Sync", "password": connectortest.ClientSecret,
@@ -239,7 +238,7 @@ func Route(r *http.Request) (method, path string) {
 	return verbs[name], collection
 }
 
-// Company makes a company to sell for, which the suite's user works in, and takes
+// Company makes a company to sell for, which the suite's user and the administrator work in, and takes
 // it away at the end of the test: the suite counts parties.
 func (s *Server) Company(t *testing.T) string {
 	t.Helper()
@@ -254,13 +253,48 @@ func (s *Server) Company(t *testing.T) string {
 	}
 	party := one("party.party", map[string]any{"name": "Our company"})
 	company := one("company.company", map[string]any{"party": party, "currency": currencies[0]})
-	users := s.users(t)
+	// The administrator too, who would not see what belongs to it.
+	users := append(s.users(t), s.IDs(t, "res.user", []any{"login", "=", os.Getenv("ACCORD_TEST_TRYTON_USER")})...)
 	s.Model(t, "res.user", "write", users, map[string]any{"companies": []any{[]any{"add", []any{company}}}, "company": company})
 	t.Cleanup(func() {
-		s.Model(t, "sale.opportunity", "delete", s.IDs(t, "sale.opportunity"))
+		s.Unsell(t)
 		s.Model(t, "res.user", "write", users, map[string]any{"companies": []any{[]any{"remove", []any{company}}}, "company": nil})
 		s.Model(t, "company.company", "delete", []any{company})
 		s.Model(t, "party.party", "delete", []any{party})
 	})
 	return fmt.Sprint(company)
+}
+
+// Unsell deletes all opportunities and the sales that were made of them.
+func (s *Server) Unsell(t *testing.T) {
+	t.Helper()
+	if sales := s.IDs(t, "sale.sale"); len(sales) > 0 {
+		s.Model(t, "sale.sale", "cancel", sales)
+		s.Model(t, "sale.sale", "delete", sales)
+	}
+	if held := s.IDs(t, "sale.opportunity"); len(held) > 0 {
+		s.Model(t, "sale.opportunity", "write", held, map[string]any{"state": "cancelled"}) // others are not deleted
+		s.Model(t, "sale.opportunity", "delete", held)
+	}
+}
+
+// Employee makes the suite's user an employee of a company until the end of the test:
+// without one an opportunity stays a lead.
+func (s *Server) Employee(t *testing.T, company string) {
+	t.Helper()
+	one := func(model string, values map[string]any) any {
+		ids, ok := s.Model(t, model, "create", []any{values}).([]any)
+		require.True(t, ok)
+		return ids[0]
+	}
+	party := one("party.party", map[string]any{"name": "Our employee"})
+	employee := one("company.employee", map[string]any{"party": party, "company": Number(t, company)})
+	users := s.users(t)
+	s.Model(t, "res.user", "write", users, map[string]any{"employees": []any{[]any{"add", []any{employee}}}, "employee": employee})
+	t.Cleanup(func() {
+		s.Unsell(t)
+		s.Model(t, "res.user", "write", users, map[string]any{"employees": []any{[]any{"remove", []any{employee}}}, "employee": nil})
+		s.Model(t, "company.employee", "delete", []any{employee})
+		s.Model(t, "party.party", "delete", []any{party})
+	})
 }
