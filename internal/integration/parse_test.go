@@ -186,7 +186,7 @@ func TestShippedTrytonFile(t *testing.T) {
 	require.NoError(t, err)
 	streams, err := resolved.Compile()
 	require.NoError(t, err)
-	require.Len(t, streams, 1)
+	require.Len(t, streams, 2)
 	require.Empty(t, resolved.Systems.Right.Webhook.Secret, "Tryton is only polled")
 }
 
