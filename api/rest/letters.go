@@ -33,7 +33,7 @@ func chosen(ids *[]string, filter *LetterFilter, all *bool) (letters.Chosen, err
 func outcomeOf(outcome letters.Outcome) LetterOutcome {
 	answer := LetterOutcome{Counts: outcome.Counts}
 	answer.Failed = make([]struct {
-		Id string `json:"id"` //nolint:revive // the shape is that of the generated code
+		Id string `json:"id"`
 
 		// Line Its line in a table
 		Line    *int   `json:"line,omitempty"`
