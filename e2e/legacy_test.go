@@ -88,10 +88,7 @@ func TestOldDoors(t *testing.T) {
 	require.NoError(t, w.right.admin.MendRows(ctx))
 	w.startRun(t, "compare")
 	require.Equal(t, "succeeded", w.awaitRun(t, "compare").State)
-	eventually(t, "no dead letters", func(ctx context.Context) (bool, string) {
-		now, err := w.status(ctx)
-		return err == nil && now.DeadLetters == 0 && now.Pending.Changes == 0, fmt.Sprintf("%+v %v", now, err)
-	})
+	w.awaitNoLetters(t)
 	all, err := w.left.admin.Records(ctx, "leads")
 	require.NoError(t, err)
 	require.Len(t, all, 7, "five contacts and two companies, each once")
@@ -134,4 +131,12 @@ func (w *world) file(t *testing.T, method string, body io.Reader) []byte {
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, http.StatusOK, answer.StatusCode, string(text))
 	return text
+}
+
+func (w *world) awaitNoLetters(t *testing.T) {
+	t.Helper()
+	eventually(t, "no dead letters", func(ctx context.Context) (bool, string) {
+		now, err := w.status(ctx)
+		return err == nil && now.DeadLetters == 0 && now.Pending.Changes == 0, fmt.Sprintf("%+v %v", now, err)
+	})
 }
