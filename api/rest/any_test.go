@@ -52,7 +52,7 @@ func header(seeds ...string) *rapid.Generator[string] {
 func busy(t *testing.T) (h *harness, lists []string) {
 	h = start(t)
 	at := "/api/v1/connections/" + h.active().Connection
-	return h, []string{"/api/v1/connections", at, at + "/status", at + "/runs", at + "/links", at + "/conflicts", at + "/dead-letters", at + "/history", at + "/guard", at + "/firings", at + "/counts"}
+	return h, []string{"/api/v1/connections", at, at + "/status", at + "/runs", at + "/links", at + "/conflicts", at + "/dead-letters", at + "/history", at + "/guard", at + "/firings", at + "/counts", at + "/touch-points"}
 }
 
 // judge is what no input may lead to: a defect of ours, an outage that is none,
@@ -70,8 +70,8 @@ func judge(t *rapid.T, what string, got answer) {
 
 func TestAnyQuery(t *testing.T) {
 	h, lists := busy(t)
-	names := rapid.SampledFrom([]string{"cursor", "limit", "side", "state", "id", "stream", "field", "run", "nonsense"})
-	values := anything("eyJsIjoiY29ubmVjdGlvbnMiLCJpIjoiYyJ9", "e30", "0", "9223372036854775808", "-1", "200", "left", "open", "active", "\x00", "leads' OR 1=1", "\xff", "%", "")
+	names := rapid.SampledFrom([]string{"cursor", "limit", "side", "state", "id", "stream", "field", "run", "nonsense", "from", "to", "by", "format", "user", "customer", "kind"})
+	values := anything("eyJsIjoiY29ubmVjdGlvbnMiLCJpIjoiYyJ9", "e30", "0", "9223372036854775808", "-1", "200", "left", "open", "active", "\x00", "leads' OR 1=1", "2026-03-01", "day,user", "csv", "\xff", "%", "")
 	rapid.Check(t, func(t *rapid.T) {
 		query := url.Values{names.Draw(t, "name"): {values.Draw(t, "value")}, names.Draw(t, "name"): {values.Draw(t, "value")}}.Encode()
 		path := rapid.SampledFrom(lists).Draw(t, "path")

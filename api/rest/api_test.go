@@ -152,7 +152,7 @@ func TestRecordsAreListedAndFiltered(t *testing.T) {
 	for _, query := range []string{"/links?limit=201", "/links?limit=0", "/links?limit=x", "/links?side=up", "/links?state=x", "/links?cursor=junk", "/conflicts?state=x", "/dead-letters?state=x"} {
 		h.call("GET", base+query, nil).problem(t, http.StatusUnprocessableEntity, "usage")
 	}
-	for _, list := range []string{"runs", "links", "conflicts", "dead-letters", "history", "guard", "status"} {
+	for _, list := range []string{"runs", "links", "conflicts", "dead-letters", "history", "guard", "status", "touch-points"} {
 		h.call("GET", "/api/v1/connections/nope/"+list, nil).problem(t, http.StatusNotFound, "not_found")
 	}
 }

@@ -16,15 +16,17 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for CauseKind.
 const (
-	CauseKindChange    CauseKind = "change"
-	CauseKindDecision  CauseKind = "decision"
-	CauseKindFirstLink CauseKind = "first_link"
-	CauseKindPolicy    CauseKind = "policy"
-	CauseKindUndo      CauseKind = "undo"
+	CauseKindChange      CauseKind = "change"
+	CauseKindDecision    CauseKind = "decision"
+	CauseKindFirstLink   CauseKind = "first_link"
+	CauseKindPolicy      CauseKind = "policy"
+	CauseKindTouchPoints CauseKind = "touch_points"
+	CauseKindUndo        CauseKind = "undo"
 )
 
 // Valid indicates whether the value is a known member of the CauseKind enum.
@@ -37,6 +39,8 @@ func (e CauseKind) Valid() bool {
 	case CauseKindFirstLink:
 		return true
 	case CauseKindPolicy:
+		return true
+	case CauseKindTouchPoints:
 		return true
 	case CauseKindUndo:
 		return true
@@ -396,6 +400,24 @@ func (e Side) Valid() bool {
 	case SideLeft:
 		return true
 	case SideRight:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListTouchPointsParamsFormat.
+const (
+	Csv  ListTouchPointsParamsFormat = "csv"
+	Json ListTouchPointsParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the ListTouchPointsParamsFormat enum.
+func (e ListTouchPointsParamsFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Json:
 		return true
 	default:
 		return false
@@ -1098,6 +1120,31 @@ type StreamStatus struct {
 // Text Names to plain text
 type Text map[string]string
 
+// TouchPointCount What it was not counted by is missing, and so are a user and a customer where the records name none.
+//
+// Example: {"count":3,"customer":{"id":"ct_0001","side":"right"},"day":"2026-11-20","kind":"call","user":{"id":"u-17","side":"left"}}
+type TouchPointCount struct {
+	Count    int              `json:"count"`
+	Customer *TouchPointParty `json:"customer,omitempty"`
+
+	// Day In the time zone of `touch_points`
+	Day  *openapi_types.Date `json:"day,omitempty"`
+	Kind *string             `json:"kind,omitempty"`
+	User *TouchPointParty    `json:"user,omitempty"`
+}
+
+// TouchPointList defines model for TouchPointList.
+type TouchPointList struct {
+	Items      []TouchPointCount `json:"items"`
+	NextCursor *string           `json:"next_cursor"`
+}
+
+// TouchPointParty defines model for TouchPointParty.
+type TouchPointParty struct {
+	Id   string `json:"id"`
+	Side Side   `json:"side"`
+}
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	Url string `json:"url"`
@@ -1352,6 +1399,35 @@ type StartRunParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListTouchPointsParams defines parameters for ListTouchPoints.
+type ListTouchPointsParams struct {
+	// From The first day
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day
+	To   *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+	Kind *string             `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// User An id as it is told
+	User *string `form:"user,omitempty" json:"user,omitempty"`
+
+	// Customer An id as it is told
+	Customer *string `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// By What is counted apart, of day, kind, user and customer, with commas between; without it, by all four
+	By     *string                      `form:"by,omitempty" json:"by,omitempty"`
+	Format *ListTouchPointsParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Limit Items of a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTouchPointsParamsFormat defines parameters for ListTouchPoints.
+type ListTouchPointsParamsFormat string
+
 // DiscardDeadLetterParams defines parameters for DiscardDeadLetter.
 type DiscardDeadLetterParams struct {
 	// IdempotencyKey Makes the call repeatable
@@ -1489,6 +1565,9 @@ type ServerInterface interface {
 	// GetStatus What is waiting, what is stuck, and how the two sides are
 	// (GET /api/v1/connections/{connection}/status)
 	GetStatus(c *gin.Context, connection ConnectionID)
+	// ListTouchPoints How many e-mails and calls there were, by day, kind, user and customer
+	// (GET /api/v1/connections/{connection}/touch-points)
+	ListTouchPoints(c *gin.Context, connection ConnectionID, params ListTouchPointsParams)
 	// GetDeadLetter Read a dead letter
 	// (GET /api/v1/dead-letters/{id})
 	GetDeadLetter(c *gin.Context, id ID)
@@ -2908,6 +2987,106 @@ func (siw *ServerInterfaceWrapper) GetStatus(c *gin.Context) {
 	siw.Handler.GetStatus(c, connection)
 }
 
+// ListTouchPoints operation middleware
+func (siw *ServerInterfaceWrapper) ListTouchPoints(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", c.Param("connection"), &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter connection: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTouchPointsParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", c.Request.URL.Query(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter user: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", c.Request.URL.Query(), &params.Customer, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter customer: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", c.Request.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter by: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", c.Request.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter format: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTouchPoints(c, connection, params)
+}
+
 // GetDeadLetter operation middleware
 func (siw *ServerInterfaceWrapper) GetDeadLetter(c *gin.Context) {
 
@@ -3139,6 +3318,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/dead-letters/:id/discard", wrapper.DiscardDeadLetter)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/history", wrapper.ListHistory)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/history/table", wrapper.GetHistoryTable)
+	router.GET(options.BaseURL+"/api/v1/connections/:connection/touch-points", wrapper.ListTouchPoints)
 	router.GET(options.BaseURL+"/api/v1/connections/:connection/guard", wrapper.GetGuard)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/guard/approve", wrapper.ApproveGuard)
 	router.POST(options.BaseURL+"/api/v1/connections/:connection/guard/reject", wrapper.RejectGuard)
@@ -4341,6 +4521,66 @@ func (response GetStatusdefaultApplicationProblemPlusJSONResponse) VisitGetStatu
 	return err
 }
 
+type ListTouchPointsRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     ListTouchPointsParams
+}
+
+type ListTouchPointsResponseObject interface {
+	VisitListTouchPointsResponse(w http.ResponseWriter) error
+}
+
+type ListTouchPoints200JSONResponse TouchPointList
+
+func (response ListTouchPoints200JSONResponse) VisitListTouchPointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTouchPoints200TextcsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ListTouchPoints200TextcsvResponse) VisitListTouchPointsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListTouchPointsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTouchPointsdefaultApplicationProblemPlusJSONResponse) VisitListTouchPointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDeadLetterRequestObject struct {
 	Id ID `json:"id"`
 }
@@ -4629,6 +4869,9 @@ type StrictServerInterface interface {
 	// GetStatus What is waiting, what is stuck, and how the two sides are
 	// (GET /api/v1/connections/{connection}/status)
 	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
+	// ListTouchPoints How many e-mails and calls there were, by day, kind, user and customer
+	// (GET /api/v1/connections/{connection}/touch-points)
+	ListTouchPoints(ctx context.Context, request ListTouchPointsRequestObject) (ListTouchPointsResponseObject, error)
 	// GetDeadLetter Read a dead letter
 	// (GET /api/v1/dead-letters/{id})
 	GetDeadLetter(ctx context.Context, request GetDeadLetterRequestObject) (GetDeadLetterResponseObject, error)
@@ -5659,6 +5902,33 @@ func (sh *strictHandler) GetStatus(ctx *gin.Context, connection ConnectionID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
 		if err := validResponse.VisitGetStatusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTouchPoints operation middleware
+func (sh *strictHandler) ListTouchPoints(ctx *gin.Context, connection ConnectionID, params ListTouchPointsParams) {
+	var request ListTouchPointsRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTouchPoints(ctx, request.(ListTouchPointsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTouchPoints")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTouchPointsResponseObject); ok {
+		if err := validResponse.VisitListTouchPointsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -26,6 +26,7 @@ type Store interface {
 	ledger.Runs
 	ledger.Requests
 	ledger.Sides
+	ledger.TouchPoints
 
 	// Links lists links; empty filter fields match all.
 	Links(ctx context.Context, key ledger.Key, filter ledger.LinkFilter, options ledger.ListOptions) ([]ledger.Link, string, error)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/accord-sync/accord/api/console"
 	"github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/api/webhook"
 	"github.com/accord-sync/accord/internal/config"
@@ -105,13 +106,18 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 		Inbox: parts.Store, Sides: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
 		Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/webhook"), Observe: webhook.NewMetrics(p.Telemetry.Registry),
 	})
+	forget := countTouchPoints(p.Telemetry.Registry, parts.Store, log, p.Now)
 	server := rest.New(rest.Options{
 		Store: parts.Store, Control: parts.Steering, Installer: parts.Installer, Receiver: receiver,
 		Metrics: telemetry.MetricsHandler(p.Telemetry.Registry), Document: rest.Document(),
 		Token: p.Settings.Token, Tenant: DefaultTenant, PublicURL: p.Settings.PublicURL,
 		Log: log, Now: p.Now, NewID: p.NewID,
+		Console: console.New(console.Options{Store: parts.Store, Token: p.Settings.Token, Tenant: DefaultTenant, Log: log, Now: p.Now}),
 	})
-	return server, nudger.Close
+	return server, func() {
+		nudger.Close()
+		forget()
+	}
 }
 
 // rotation is for how long after an edit deliveries that are signed with the

@@ -104,7 +104,7 @@ func New(options Options) *cobra.Command {
 		deadLettersCommand(options), correctCommand(options), replayCommand(options), discardCommand(options),
 		guardCommand(options), approveCommand(options), rejectCommand(options),
 		pauseCommand(options), resumeCommand(options), restoredCommand(options),
-		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options), firingsCommand(options),
+		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options), firingsCommand(options), touchPointsCommand(options),
 	)
 	return root
 }

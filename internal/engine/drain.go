@@ -264,7 +264,7 @@ func appendSome(have, more []string) []string {
 // costs this record a try and nobody else anything.
 func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claimedAt time.Time, workflowID string) (p *pass) {
 	log := e.options.Log.WithFields(logrus.Fields{"connection": in.Key.String(), "record": row.Ref.String(), "stream": row.Stream, "run": row.RunID})
-	stream, ok := in.Stream(row.Stream)
+	stream, ok := in.working(row.Stream)
 	if !ok {
 		e.dropUnknown(ctx, in, row, log)
 		return nil

@@ -36,7 +36,8 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 	if survivor.record.Ref.ID != link.Ref(side.Other()).ID {
 		// What answers is another record, into which the vendor merged ours: the
 		// pair is over, and that record is not ours to delete.
-		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: p.untold(record.Left, record.Right)}, outcomeDeleted)
+		merges := []ledger.Merge{p.merged(link.Ref(side.Other()), survivor.record.Ref)}
+		return p.bury(ctx, link, ledger.Commit{CloseIntents: p.openIntents(), History: p.untold(record.Left, record.Right), PutMerges: merges}, outcomeDeleted)
 	}
 	if len(p.state.Intents) > 0 {
 		return p.settleGone(ctx, link, side, survivor)
@@ -83,9 +84,14 @@ func (p *pass) othersAnswer(ctx context.Context, link ledger.Link, side record.S
 	if err != nil {
 		return false, err
 	}
+	return p.controlled(ctx, link.Ref(side), ids)
+}
+
+// controlled makes sure of the same for one record by others of its collection.
+func (p *pass) controlled(ctx context.Context, gone record.Ref, ids []string) (bool, error) {
 	var missing []ledger.Change
 	for _, id := range ids {
-		ref := record.Ref{Side: side, Object: link.Ref(side).Object, ID: id}
+		ref := record.Ref{Side: gone.Side, Object: gone.Object, ID: id}
 		_, err := p.fetch(ctx, ref)
 		switch {
 		case err == nil || fault.Is(err, fault.Invalid):
@@ -99,12 +105,12 @@ func (p *pass) othersAnswer(ctx context.Context, link ledger.Link, side record.S
 	if err := p.lookAt(ctx, missing); err != nil {
 		return false, err
 	}
-	listed, others, err := p.inListing(ctx, link.Ref(side))
+	listed, others, err := p.inListing(ctx, gone)
 	if err != nil {
 		return false, err
 	}
 	if listed || !others && len(ids) > 0 {
-		return false, fault.New(fault.Transient, "the server does not find it by its id, and does not behave as if it were deleted: it is not believed").On(link.Ref(side))
+		return false, fault.New(fault.Transient, "the server does not find it by its id, and does not behave as if it were deleted: it is not believed").On(gone)
 	}
 	return true, nil
 }

@@ -195,6 +195,11 @@ func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
 			}
 		}
 	}
+	if l.full() {
+		if err := l.owedCounts(ctx, stream); err != nil {
+			return false, err
+		}
+	}
 	if err := l.engine.listed(ctx, l.in.Key, stream, l.request.Kind); err != nil {
 		return false, err
 	}
@@ -319,7 +324,11 @@ func (l *lister) unseen(ctx context.Context, stream Stream, side record.Side) (b
 		if l.over(ctx) {
 			return false, nil
 		}
-		count, err := l.engine.options.Store.EnqueueUnseen(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID, l.lane(), unseenBatch)
+		enqueue := l.engine.options.Store.EnqueueUnseen
+		if stream.touches() {
+			enqueue = l.engine.options.Store.EnqueueUnseenTouchPoints
+		}
+		count, err := enqueue(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID, l.lane(), unseenBatch)
 		l.result.Enqueued += count
 		if err == nil && count == 0 {
 			count, err = l.engine.unseenLetters(ctx, l.in, stream, side, l.request.RunID, l.lane())

@@ -19,6 +19,9 @@ func (s Stream) oneSided() bool { return s.Spec.OneSided() }
 
 // lookAlone brings the record of a one-sided stream up to date in the ledger.
 func (p *pass) lookAlone(ctx context.Context) error {
+	if p.stream.touches() {
+		return p.reconcile(ctx)
+	}
 	found, ok, err := p.alone(ctx)
 	if err != nil {
 		return err
@@ -77,10 +80,13 @@ type sifter struct {
 	met   map[string]ledger.Match
 	begin beginning
 	once  string
+	// in and points are those of a source of touch-points: what each is counted as.
+	in     *Installed
+	points map[string]ledger.TouchPoint
 }
 
 func (e *Engine) sifter(ctx context.Context, in *Installed, stream Stream, side record.Side, ids []string) (sifter, error) {
-	s := sifter{stream: stream}
+	s := sifter{stream: stream, in: in}
 	var err error
 	switch {
 	case stream.Spec.Mode == integration.ModeRule:
@@ -97,6 +103,8 @@ func (e *Engine) sifter(ctx context.Context, in *Installed, stream Stream, side 
 		s.met, err = e.met(ctx, in, stream, side, ids)
 	case stream.follows():
 		s.met, err = e.met(ctx, in, stream, side, ids)
+	case stream.touches():
+		s.points, err = e.options.Store.TouchPointsOf(ctx, in.Key, stream.Spec.Name, side, ids)
 	case stream.oneSided():
 		s.seen, err = e.options.Store.SeenMany(ctx, in.Key, stream.Spec.Name, side, ids)
 	}
@@ -114,6 +122,8 @@ func (s sifter) looks(side record.Side, v view, state ledger.State, refs mapping
 		}
 		looks, noted = s.stream.ruleLook(v, s.begin, known, s.once)
 		return looks || corrected, noted
+	case s.stream.touches():
+		return touchNews(s.in, s.stream, v, s.points, state), nil
 	case s.stream.oneSided():
 		before, known := s.seen[v.record.Ref.ID]
 		return news(v, before, known) || corrected, nil

@@ -151,6 +151,7 @@ func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right vie
 			continue
 		}
 		survivor := found.record.Ref
+		closing.PutMerges = []ledger.Merge{p.merged(link.Ref(side), survivor)}
 		if err := p.extend(ctx, []string{ledger.RefKey(survivor)}); err != nil {
 			return true, err
 		}
@@ -170,6 +171,11 @@ func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right vie
 		return true, p.follow(ctx, link, closing)
 	}
 	return false, nil
+}
+
+// merged is what the ledger remembers of two records that the vendor joined.
+func (p *pass) merged(from, into record.Ref) ledger.Merge {
+	return ledger.Merge{Stream: p.work.Stream, From: from, Into: into.ID}
 }
 
 // follow moves a link to the record that its own was merged into.

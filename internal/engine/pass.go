@@ -223,6 +223,7 @@ func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 		p.refit(&commit.PutLinks[i])
 	}
 	commit.RunID = p.work.RunID
+	p.linkedCustomers(&commit)
 	commit.PutSeen = append(commit.PutSeen, p.seen...)
 	p.seen = nil
 	if err := p.step("before commit"); err != nil {
@@ -260,7 +261,7 @@ func (p *pass) resolvedLetters() []ledger.DeadLetter {
 	}
 	var letters []ledger.DeadLetter
 	for _, letter := range p.state.DeadLetters {
-		if p.outcome == outcomeCreated && len(letter.Overrides) > 0 {
+		if p.outcome == outcomeCreated && len(letter.Overrides) > 0 && !p.stream.touches() {
 			// Its corrections have yet to reach the source.
 			continue
 		}

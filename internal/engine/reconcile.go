@@ -49,6 +49,10 @@ func (p *pass) holds(ctx context.Context) bool { return p.extend(ctx, nil) == ni
 func (p *pass) once(ctx context.Context) error {
 	link := p.state.Link
 	switch {
+	case p.stream.touches():
+		return p.touch(ctx)
+	case p.stream.writesBack():
+		return p.writeBack(ctx)
 	case link != nil && link.State == ledger.LinkDetached:
 		return p.finish(ctx, ledger.Commit{})
 	case link != nil && p.nothingNew(*link):

@@ -62,7 +62,7 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 		if needsLook {
 			result.records++
 			change := ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID}
-			if state := states[found.Ref.ID]; state.Link == nil && !stream.matchOnly() && !stream.oneSided() {
+			if state := states[found.Ref.ID]; state.Link == nil && !stream.matchOnly() && (!stream.oneSided() || stream.touches() && lane == ledger.LaneBackfill) {
 				shown := found
 				change.Shown = &shown
 			}

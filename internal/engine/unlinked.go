@@ -36,7 +36,7 @@ func (p *pass) unlinked(ctx context.Context) error {
 		// The vendor merged this record into another: that one is the record now.
 		change := p.sameChange()
 		change.Ref.ID = found.record.Ref.ID
-		return p.finish(ctx, ledger.Commit{Enqueue: []ledger.Change{change}})
+		return p.finish(ctx, ledger.Commit{Enqueue: []ledger.Change{change}, PutMerges: []ledger.Merge{p.merged(p.work.Ref, change.Ref)}})
 	}
 	if !found.inScope {
 		return p.finish(ctx, ledger.Commit{})

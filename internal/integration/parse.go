@@ -52,6 +52,7 @@ func read(d *decoder) (*Integration, error) {
 		} else {
 			d.streams(i, top.need("streams").object())
 		}
+		d.touchPoints(i, top.take("touch_points"))
 		d.rules(i, rules)
 		top.done()
 	}

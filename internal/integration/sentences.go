@@ -11,10 +11,11 @@ import (
 
 // Sentence says in plain English what one trigger, field or policy does.
 type Sentence struct {
-	// Stream is the stream it belongs to, rules.NAME for a rule; empty: the whole file.
+	// Stream is the stream it belongs to, a touch-point source or a field to write back, rules.NAME for a rule; empty: the whole file.
 	Stream string `json:"stream"`
 	// About is system, direction, frequency, conflicts, errors or customers of the whole
-	// file, when, look_up, backfill or error of a rule, else create, edit, delete, allow, scope, match, marker, field, conflict, guard, poll or compare.
+	// file, when, look_up, backfill or error of a rule, else create, edit, delete, allow, scope, match, marker, field, conflict, guard, poll, compare,
+	// touch_point or write_back.
 	About string `json:"about"`
 	// Field is the field's name, for About field and conflict.
 	Field string `json:"field,omitempty"`
@@ -50,6 +51,7 @@ func Sentences(i *Integration) []Sentence {
 	for n := range i.Rules {
 		all = append(all, ruleSentences(i, &i.Rules[n])...)
 	}
+	all = append(all, touchSentences(i)...)
 	return append(all, summary(i)...)
 }
 
@@ -355,11 +357,16 @@ func (t *teller) guardEdits(guard Guard, what, done string) {
 
 func (t *teller) schedule() {
 	for _, side := range record.Sides() {
-		t.say("poll", "Changes in %s are noticed %s by asking %s, each time %s further back than the last.",
-			t.system(side), t.heard(side), times(t.stream.Poll.Every, t.stream.Poll.Cron, t.stream.Poll.TimeZone), short(t.stream.Poll.Overlap))
+		t.noticed(side)
 	}
 	when := times(t.stream.Compare.Every, t.stream.Compare.Cron, t.stream.Compare.TimeZone)
 	t.say("compare", "All %s and %s are compared %s.", t.place(record.Left), t.place(record.Right), when)
+}
+
+// noticed says how changes of a side are found.
+func (t *teller) noticed(side record.Side) {
+	t.say("poll", "Changes in %s are noticed %s by asking %s, each time %s further back than the last.",
+		t.system(side), t.heard(side), times(t.stream.Poll.Every, t.stream.Poll.Cron, t.stream.Poll.TimeZone), short(t.stream.Poll.Overlap))
 }
 
 func times(every time.Duration, line, zone string) string {

@@ -24,6 +24,8 @@ type Integration struct {
 	Check Check
 	// Rules say what is done when a record is like this, in the order of the file.
 	Rules []Rule
+	// TouchPoints is what is counted; nil: nothing.
+	TouchPoints *TouchPoints
 
 	source   *source
 	uses     []Variable
@@ -134,6 +136,10 @@ const (
 	ModeSync = ""
 	// ModeMatchOnly links records by their match fields and never writes them.
 	ModeMatchOnly = "match_only"
+	// ModeTouchPoints counts the records of one side (TouchSource).
+	ModeTouchPoints = "touch_points"
+	// ModeWriteBack writes a customer's count (WriteBack). No stream of a file has it.
+	ModeWriteBack = "write_back"
 )
 
 // The directions of a stream or field.

@@ -61,6 +61,8 @@ const (
 	CauseDecision  CauseKind = "decision"
 	CauseFirstLink CauseKind = "first_link"
 	CauseUndo      CauseKind = "undo"
+	// CauseTouchPoints: the number of a customer's touch-points changed.
+	CauseTouchPoints CauseKind = "touch_points"
 )
 
 // Cause is why a value was written.

@@ -102,8 +102,14 @@ type Commit struct {
 	PutSeen    []Seen
 	// DropSeen forgets rows of deleted records.
 	DropSeen []record.Ref
-	// DropStream is the stream of DropSeen.
+	// DropStream is the stream of DropSeen and DropTouchPoints.
 	DropStream string
+	// PutTouchPoints inserts or replaces by stream and ref; DropTouchPoints removes.
+	PutTouchPoints  []TouchPoint
+	DropTouchPoints []record.Ref
+	// PutMerges are remembered for good; one of a record that was itself merged into
+	// is followed to the end.
+	PutMerges []Merge
 	// Enqueue adds changes in the same transaction.
 	Enqueue []Change
 	// Done deletes this inbox row if its generation is still the claimed one,

@@ -28,6 +28,7 @@ type Store interface {
 	Listings
 	Sides
 	Requests
+	TouchPoints
 
 	// Now is the store's clock.
 	Now(ctx context.Context) (time.Time, error)

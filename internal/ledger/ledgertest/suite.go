@@ -61,6 +61,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"listings", listingTests()},
 		{"sides", sideTests()},
 		{"rules", ruleTests()},
+		{"touch-points", touchPointTests()},
 		{"clocks", clockTests()},
 		{"whole", wholeTests()},
 	}

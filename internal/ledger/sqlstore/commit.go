@@ -32,7 +32,7 @@ func (s *Store) Commit(ctx context.Context, key ledger.Key, commit ledger.Commit
 		}
 		steps := []func(ledger.Key, ledger.Commit) error{
 			t.endClaim, t.putLinks, t.putIntents, t.putConflicts, t.putDeadLetters, t.putHeld, t.putHistory, t.putRules,
-			t.commitSeen, t.commitRun,
+			t.commitTouchPoints, t.commitSeen, t.commitRun,
 		}
 		for _, step := range steps {
 			if err := step(key, commit); err != nil {

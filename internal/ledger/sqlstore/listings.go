@@ -121,9 +121,20 @@ func (s *Store) SeenMany(ctx context.Context, key ledger.Key, stream string, sid
 // unseenScope is the cursor scope in which EnqueueUnseen keeps its place.
 func unseenScope(scanID string) string { return scanID + "/unseen" }
 
-// EnqueueUnseen implements ledger.Listings. It looks for the next records on a
-// snapshot, which holds nobody up, then enqueues them together with its place.
+// EnqueueUnseen implements ledger.Listings.
 func (s *Store) EnqueueUnseen(ctx context.Context, key ledger.Key, stream string, side record.Side, scanID string, lane ledger.Lane, limit int) (int, error) {
+	return s.enqueueUnseen(ctx, key, stream, side, scanID, lane, limit, `SELECT k.id, k.`+string(side)+`_object, k.`+string(side)+`_id FROM links k
+		LEFT JOIN seen s ON s.tenant_id = k.tenant_id AND s.connection_id = k.connection_id AND s.stream = k.stream
+			AND s.side = $4 AND s.record_id = k.`+string(side)+`_id
+		WHERE k.tenant_id = $1 AND k.connection_id = $2 AND k.stream = $3 AND k.state = 'active' AND k.id > $5
+			AND (s.scan_id IS NULL OR s.scan_id <> $6)
+		ORDER BY k.id LIMIT `+bound("$7"))
+}
+
+// enqueueUnseen looks for the next records on a snapshot, which holds nobody up,
+// then enqueues them together with its place. The query gives a place, an object
+// and an id; its $5 is the place before.
+func (s *Store) enqueueUnseen(ctx context.Context, key ledger.Key, stream string, side record.Side, scanID string, lane ledger.Lane, limit int, query string) (int, error) {
 	if scanID == "" || limit <= 0 || !side.Valid() {
 		return 0, fault.New(fault.Usage, "looking for unseen records needs a scan, a side and a limit")
 	}
@@ -134,18 +145,12 @@ func (s *Store) EnqueueUnseen(ctx context.Context, key ledger.Key, stream string
 		if err := t.getCursor(key, stream, side, unseenScope(scanID), &last); err != nil {
 			return err
 		}
-		return t.rows(`SELECT k.id, k.`+string(side)+`_object, k.`+string(side)+`_id FROM links k
-			LEFT JOIN seen s ON s.tenant_id = k.tenant_id AND s.connection_id = k.connection_id AND s.stream = k.stream
-				AND s.side = $4 AND s.record_id = k.`+string(side)+`_id
-			WHERE k.tenant_id = $1 AND k.connection_id = $2 AND k.stream = $3 AND k.state = 'active' AND k.id > $5
-				AND (s.scan_id IS NULL OR s.scan_id <> $6)
-			ORDER BY k.id LIMIT `+bound("$7"),
-			[]any{key.Tenant, key.Connection, stream, string(side), last, scanID, limit}, func(scan func(...any) error) error {
-				change := ledger.Change{Stream: stream, Ref: record.Ref{Side: side}, Lane: lane, RunID: scanID}
-				err := scan(&last, &change.Ref.Object, &change.Ref.ID)
-				changes = append(changes, change)
-				return err
-			})
+		return t.rows(query, []any{key.Tenant, key.Connection, stream, string(side), last, scanID, limit}, func(scan func(...any) error) error {
+			change := ledger.Change{Stream: stream, Ref: record.Ref{Side: side}, Lane: lane, RunID: scanID}
+			err := scan(&last, &change.Ref.Object, &change.Ref.ID)
+			changes = append(changes, change)
+			return err
+		})
 	})
 	if err != nil || len(changes) == 0 {
 		return 0, err

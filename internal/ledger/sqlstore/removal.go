@@ -26,6 +26,8 @@ func connectionTables() [][2]string {
 		{"held", "id"},
 		{"conflicts", "id"},
 		{"dead_letters", "id"},
+		{"touch_points", "stream, side, record_id"},
+		{"merges", "stream, side, record_id"},
 		{"seen", "stream, side, record_id"},
 		{"links", "id"},
 		{"history", "id"},
