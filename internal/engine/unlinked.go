@@ -237,8 +237,7 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	link.Base.Unread = answer.Ref.Side
 	link.Base = copyBase(link.Base)
 	result := confirmation{holds: ledger.Values{}, wrote: made}
-	last := p.lastWriterOfCreate(intent, answer)
-	corrections, unkept := p.corrections(intent.Source), false
+	last, corrections, unkept := p.lastWriterOfCreate(intent, answer), p.corrections(intent.Source), false
 	for name, sent := range intent.Sent {
 		field := p.stream.Mapping.Field(name)
 		if field == nil {
