@@ -54,7 +54,8 @@ func (p *player) judgeCounts() {
 	}
 }
 
-// madeAfter reports whether a user made a record when the service had made the other.
+// madeAfter reports whether a user made a record when the service had made the
+// other, or so shortly before that no server showed it yet.
 func (p *player) madeAfter(users, services record.Ref) bool {
 	made := map[record.Ref]happening{}
 	for _, one := range p.trace.happenings {
@@ -62,7 +63,12 @@ func (p *player) madeAfter(users, services record.Ref) bool {
 			made[p.ref(one.side, one.id)] = one
 		}
 	}
-	return made[users].user && !made[services].user && made[users].seq > made[services].seq
+	user, service := made[users], made[services]
+	unseen := time.Duration(max(p.h.settings.late, p.h.settings.lag)) * time.Millisecond
+	if p.h.settings.unique && users.Side == record.Right {
+		unseen = 0
+	}
+	return user.user && !service.user && (user.seq > service.seq || service.at.Sub(user.at) < unseen)
 }
 
 // judgeTwins: records that were never given another key, nor outlived a pair,

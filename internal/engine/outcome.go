@@ -54,8 +54,9 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 		}
 	}
 	for _, name := range result.edited {
-		if found.proven || found.counted && found.saves > max(found.changes(), 1) && p.believed(intent, name) {
-			// A user changed what our write had put there.
+		if found.proven || found.counted && found.saves > max(found.changes(), 1) && p.believed(intent, name) || !found.counted && !p.asks(name) {
+			// A user changed what our write had put there. Where nothing counts saves it
+			// may never have been there; then too the value that stands is the later edit.
 			result.holds[name] = intent.Sent[name]
 		}
 	}
@@ -67,7 +68,12 @@ func (p *pass) outcomeNow(intent ledger.Intent, now view) confirmation {
 // from just before; then it is believed so that the value which stands is not
 // replaced by an older one, unless a person is to decide: that one sees both.
 func (p *pass) believed(intent ledger.Intent, name string) bool {
-	return intent.ReadRest != "" || merge.Policy(p.stream.Spec.Conflicts.PolicyOf(name)) != merge.Manual
+	return intent.ReadRest != "" || !p.asks(name)
+}
+
+// asks reports whether a person decides what both sides changed.
+func (p *pass) asks(name string) bool {
+	return merge.Policy(p.stream.Spec.Conflicts.PolicyOf(name)) == merge.Manual
 }
 
 // untold reports whether nothing that can be seen explains why the record was saved

@@ -236,7 +236,7 @@ func (p *plan) write(field *mapping.Field, outcome merge.Outcome, now pair) erro
 		}
 		needless := !changed(field, one.expected, now.of(target).values[name])
 		if outcome.From.Valid() {
-			needless = one.stands(now)
+			needless = one.stands(now) || needless && now.of(target).read()
 		}
 		if len(one.patch) > 0 && !needless {
 			needed = append(needed, one)
@@ -268,6 +268,9 @@ func (w fieldWrite) stands(now pair) bool {
 	}
 	return true
 }
+
+// read reports whether the record was read, and is not only known from the base.
+func (v view) read() bool { return len(v.record.Fields) > 0 }
 
 func writeOf(field *mapping.Field, target record.Side, outcome merge.Outcome, now pair) (fieldWrite, error) {
 	patch, err := patchFor(field, target, outcome, now)
