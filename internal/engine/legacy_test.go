@@ -247,3 +247,30 @@ func TestACorrectionOfWhatIsNeverWritten(t *testing.T) {
 	b.quietLegacy()
 	require.Equal(t, "Better", text(b.byMail("ana@example.com")[0], "company"), "until somebody edits it there")
 }
+
+// TestACorrectionOfALinkedRecordThatIsNeverWritten: an edit that was refused is corrected
+// on the side that is written, and stands there until the source is edited again.
+func TestACorrectionOfALinkedRecordThatIsNeverWritten(t *testing.T) {
+	b := legacy(t, nil)
+	require.NoError(t, b.left.RejectField(b.ctx, wire.Rejection{Object: "leads", Field: "company", Value: "Bad"}))
+	id := b.create(record.Right, map[string]any{"first_name": "Ana", "email": "ana@example.com", "company_name": "Acme", "job_title": "CTO"})
+	b.quietLegacy()
+	b.edit(record.Right, id, map[string]any{"company_name": "Bad"})
+	b.quietLegacy()
+	letters := b.letters()
+	require.Len(t, letters, 1)
+	_, err := b.store.PatchDeadLetter(b.ctx, b.key, letters[0].ID, ledger.Values{"company": "Good"})
+	require.NoError(t, err)
+	_, err = b.store.ReplayDeadLetters(b.ctx, b.key, []string{letters[0].ID}, "")
+	require.NoError(t, err)
+	b.settle()
+	b.quietLegacy()
+	b.run(ledger.RunCompare)
+	b.quietLegacy()
+	require.Empty(t, b.letters())
+	require.Equal(t, "Good", text(b.byMail("ana@example.com")[0], "company"))
+
+	b.edit(record.Right, id, map[string]any{"company_name": "Better"})
+	b.quietLegacy()
+	require.Equal(t, "Better", text(b.byMail("ana@example.com")[0], "company"))
+}

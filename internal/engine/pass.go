@@ -261,7 +261,7 @@ func (p *pass) resolvedLetters() []ledger.DeadLetter {
 	}
 	var letters []ledger.DeadLetter
 	for _, letter := range p.state.DeadLetters {
-		if p.outcome == outcomeCreated && len(letter.Overrides) > 0 && !p.stream.touches() {
+		if p.outcome == outcomeCreated && p.stream.takesBack(letter) {
 			// Its corrections have yet to reach the source.
 			continue
 		}
@@ -269,6 +269,16 @@ func (p *pass) resolvedLetters() []ledger.DeadLetter {
 		letters = append(letters, letter)
 	}
 	return letters
+}
+
+// takesBack reports whether a correction goes to the record that it was made on too.
+func (s Stream) takesBack(letter ledger.DeadLetter) bool {
+	for name := range letter.Overrides {
+		if field := s.Mapping.Field(name); field != nil && !s.touches() && field.Writable(letter.Ref.Side) {
+			return true
+		}
+	}
+	return false
 }
 
 func countOf(outcome string) ledger.Counts {

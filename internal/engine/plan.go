@@ -321,6 +321,10 @@ func patchFor(field *mapping.Field, target record.Side, outcome merge.Outcome, n
 	if target == record.Right {
 		return field.Convert(record.Left, outcome.Value, now.refs)
 	}
+	if value, ok := now.overrides[field.Name()]; ok && now.overrideSide == record.Right {
+		// A field that is never written on the right has no way there and back.
+		return field.Convert(record.Right, value, now.refs)
+	}
 	right, err := translated(field, record.Left, outcome.Value, now.right.record.Fields, now.refs)
 	if err != nil {
 		return nil, err
