@@ -95,7 +95,7 @@ func (a *API) Do(ctx context.Context, call Call) (Reply, error) {
 	}
 	fresh, renewErr := a.Tokens.Renew(ctx, token)
 	if renewErr != nil {
-		return Reply{}, a.on(call, renewErr)
+		return Reply{}, a.on(call, answered401(renewErr))
 	}
 	if fresh.Access == token.Access {
 		return reply, err
@@ -105,6 +105,18 @@ func (a *API) Do(ctx context.Context, call Call) (Reply, error) {
 		a.Tokens.Refused(fresh)
 	}
 	return reply, err
+}
+
+// answered401 tells the status of the call that a token could not be renewed for,
+// where the renewal has none of its own to tell.
+func answered401(err error) error {
+	coded := fault.As(err)
+	if coded == nil || coded.Code != fault.Auth || coded.Status != 0 {
+		return err
+	}
+	told := *coded
+	told.Status = http.StatusUnauthorized
+	return &told
 }
 
 // once sends one request and reads its whole answer.

@@ -44,7 +44,7 @@ func (a *API) Stream(ctx context.Context, call Call, read func(reply Reply, body
 	}
 	fresh, renewErr := a.Tokens.Renew(ctx, token)
 	if renewErr != nil {
-		return a.on(call, renewErr)
+		return a.on(call, answered401(renewErr))
 	}
 	if fresh.Access == token.Access {
 		return err
