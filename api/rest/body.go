@@ -13,8 +13,17 @@ import (
 	"github.com/accord-sync/accord/internal/fault"
 )
 
-// MaxBody is the largest body of a call on the API, in bytes.
-const MaxBody = 2 << 20
+// The largest body of a call on the API, in bytes.
+const (
+	// MaxBody is that of all calls but one.
+	MaxBody = 2 << 20
+	// MaxTable is that of a table of dead letters, which holds what the table that was
+	// asked for holds.
+	MaxTable = 64 << 20
+)
+
+// tableCall is the call that takes a table.
+const tableCall = "PUT /api/v1/connections/:connection/dead-letters/table"
 
 // bodies says which calls take a body and of which shape; false means that it
 // may be left out. Unknown keys in it are refused.
@@ -45,7 +54,11 @@ func (s *Server) readBody(c *gin.Context) {
 	if c.Request.Body == nil || c.Request.Method == http.MethodGet {
 		return
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody))
+	call, most := c.Request.Method+" "+c.FullPath(), int64(MaxBody)
+	if call == tableCall {
+		most = MaxTable
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if !errors.As(err, &tooLarge) {
@@ -54,7 +67,7 @@ func (s *Server) readBody(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	wanted, known := s.bodies[c.Request.Method+" "+c.FullPath()]
+	wanted, known := s.bodies[call]
 	empty := len(bytes.TrimSpace(raw)) == 0
 	switch {
 	case known && empty && wanted.required:

@@ -1271,12 +1271,6 @@ type GetDeadLetterTableParams struct {
 	Field *string `form:"field,omitempty" json:"field,omitempty"`
 }
 
-// PutDeadLetterTableParams defines parameters for PutDeadLetterTable.
-type PutDeadLetterTableParams struct {
-	// IdempotencyKey Makes the call repeatable
-	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
-}
-
 // ListFiringsParams defines parameters for ListFirings.
 type ListFiringsParams struct {
 	Rule *string `form:"rule,omitempty" json:"rule,omitempty"`
@@ -1525,7 +1519,7 @@ type ServerInterface interface {
 	GetDeadLetterTable(c *gin.Context, connection ConnectionID, params GetDeadLetterTableParams)
 	// PutDeadLetterTable Take the corrections of such a table
 	// (PUT /api/v1/connections/{connection}/dead-letters/table)
-	PutDeadLetterTable(c *gin.Context, connection ConnectionID, params PutDeadLetterTableParams)
+	PutDeadLetterTable(c *gin.Context, connection ConnectionID)
 	// ListFirings List what rules fired, newest first
 	// (GET /api/v1/connections/{connection}/firings)
 	ListFirings(c *gin.Context, connection ConnectionID, params ListFiringsParams)
@@ -2258,30 +2252,6 @@ func (siw *ServerInterfaceWrapper) PutDeadLetterTable(c *gin.Context) {
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params PutDeadLetterTableParams
-
-	headers := c.Request.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2289,7 +2259,7 @@ func (siw *ServerInterfaceWrapper) PutDeadLetterTable(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.PutDeadLetterTable(c, connection, params)
+	siw.Handler.PutDeadLetterTable(c, connection)
 }
 
 // ListFirings operation middleware
@@ -3943,7 +3913,6 @@ func (response GetDeadLetterTabledefaultApplicationProblemPlusJSONResponse) Visi
 
 type PutDeadLetterTableRequestObject struct {
 	Connection ConnectionID `json:"connection"`
-	Params     PutDeadLetterTableParams
 	Body       io.Reader
 }
 
@@ -5456,11 +5425,10 @@ func (sh *strictHandler) GetDeadLetterTable(ctx *gin.Context, connection Connect
 }
 
 // PutDeadLetterTable operation middleware
-func (sh *strictHandler) PutDeadLetterTable(ctx *gin.Context, connection ConnectionID, params PutDeadLetterTableParams) {
+func (sh *strictHandler) PutDeadLetterTable(ctx *gin.Context, connection ConnectionID) {
 	var request PutDeadLetterTableRequestObject
 
 	request.Connection = connection
-	request.Params = params
 
 	request.Body = ctx.Request.Body
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/api/rest"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -127,6 +128,10 @@ func TestDeadLettersThereAndBack(t *testing.T) {
 	_, letter, err = h.store.FindDeadLetter(t.Context(), "b")
 	require.NoError(t, err)
 	require.Equal(t, ledger.Values{"tags": []any{"u"}}, letter.Overrides)
+	// Many rows are more than other calls may send.
+	many := "id,field:stage,note\nc,mended," + strings.Repeat("x", rest.MaxBody) + "\n"
+	require.Equal(t, map[string]any{"done": 1.0}, h.call("PUT", list+"/table", many).body["counts"])
+	h.call("PUT", list+"/table", strings.Repeat("x", rest.MaxTable+1)).problem(t, http.StatusRequestEntityTooLarge, "too_large")
 	h.call("PUT", list+"/table", "a,b\n1,2\n").problem(t, http.StatusUnprocessableEntity, "usage")
 }
 

@@ -31,7 +31,7 @@ func firingsCommand(options Options) *cobra.Command {
 	return command
 }
 
-// effectsOf is "upsert done, call parked (invalid 422, 1 tries)".
+// effectsOf is "upsert done, call parked (invalid 422, tries: 1)".
 func effectsOf(firing ledger.Firing) string {
 	texts := make([]string, 0, len(firing.Effects))
 	for _, effect := range firing.Effects {

@@ -27,8 +27,9 @@ func (f letterFlags) filter() ledger.DeadLetterFilter {
 	return ledger.DeadLetterFilter{Stream: f.stream, Side: record.Side(f.side), Code: f.code, Field: f.field}
 }
 
-// check finds flags that do not go together. acts is whether anything but a list is asked for.
-func (f letterFlags) check() (acts bool, err error) {
+// check finds flags that do not go together, and those that would do nothing. given says
+// which flags stand on the line; acts is whether anything but a list is asked for.
+func (f letterFlags) check(given func(name string) bool) (acts bool, err error) {
 	switch ledger.DeadLetterState(f.state) {
 	case ledger.DeadLetterOpen, ledger.DeadLetterReplayed, ledger.DeadLetterResolved, ledger.DeadLetterDiscarded:
 	default:
@@ -38,18 +39,28 @@ func (f letterFlags) check() (acts bool, err error) {
 		return false, err
 	}
 	asked := 0
-	for _, one := range []bool{f.table, f.replay, len(f.set) > 0, f.discard != "", f.from != ""} {
+	for _, one := range []bool{f.table, f.replay, len(f.set) > 0, given("discard"), given("import")} {
 		if one {
 			asked++
 		}
 	}
-	if asked > 1 {
+	switch acts = asked == 1; {
+	case asked > 1:
 		return false, fault.New(fault.Usage, "one of --csv, --import, --set, --replay and --discard at a time")
-	}
-	if asked == 1 && !f.table && f.state != string(ledger.DeadLetterOpen) {
+	case acts && !f.table && f.state != string(ledger.DeadLetterOpen):
 		return false, fault.New(fault.Usage, "only open dead letters are corrected, replayed or discarded")
+	case acts && given("limit"):
+		return false, fault.New(fault.Usage, "--limit is for the list: the filters choose what is done to how many")
+	case given("discard") && f.discard == "", given("import") && f.from == "":
+		return false, fault.New(fault.Usage, "--discard needs a reason, and --import a file")
+	case f.all && (!acts || f.table || given("import")):
+		return false, fault.New(fault.Usage, "--all goes with --replay, --discard or --set; the list has all with --limit 0")
+	case given("import") && f.filter() != ledger.DeadLetterFilter{}:
+		return false, fault.New(fault.Usage, "--import takes every row of the table; the filters are for --csv, which makes it")
+	case f.table && given("json"):
+		return false, fault.New(fault.Usage, "either --csv or --json")
 	}
-	return asked == 1, nil
+	return acts, nil
 }
 
 func deadLettersCommand(options Options) *cobra.Command {
@@ -71,7 +82,7 @@ func deadLettersCommand(options Options) *cobra.Command {
 		"spreadsheet, with the fields of the records, and --import takes the corrections in."
 	list := command.RunE
 	command.RunE = func(command *cobra.Command, args []string) error {
-		acts, err := flags.check()
+		acts, err := flags.check(command.Flags().Changed)
 		if err != nil || !acts {
 			if err == nil {
 				err = list(command, args)

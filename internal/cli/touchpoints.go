@@ -78,6 +78,7 @@ func touchPointsCommand(options Options) *cobra.Command {
 	command.Flags().StringVar(&flags.by, "by", "", "what is counted apart: day, kind, user, customer; without it, by all four")
 	command.Flags().BoolVar(&asCSV, "csv", false, "print all as CSV")
 	command.MarkFlagsMutuallyExclusive("csv", "json")
+	command.MarkFlagsMutuallyExclusive("csv", "limit")
 	return command
 }
 

@@ -59,4 +59,6 @@ func TestTouchPointsCommand(t *testing.T) {
 	}
 	_, err = run("--csv", "--json")
 	require.ErrorContains(t, err, "csv json")
+	_, err = run("--csv", "--limit", "1")
+	require.ErrorContains(t, err, "csv limit")
 }
