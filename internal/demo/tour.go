@@ -68,6 +68,7 @@ func tourChecks() []check {
 	return []check{
 		{name: "patterns", title: "One way, both ways, and by timetable", play: tourPatterns},
 		{name: "rules", title: "When a deal is won, then an order is made and a chat hears of it, once", play: tourRules},
+		{name: "touch_points", title: "Calls and e-mails counted once, corrected, written back", play: tourTouchPoints},
 		{name: "collisions", title: "Records with the same key: ignored, made a second time, or linked", play: tourCollisions},
 		{name: "salesos", title: "SalesOS: deals moved and won, users invited by name only, custom fields, tags, several events per edit", play: tourSalesOS},
 		{name: "acme", title: "Acme: companies, deletes that no webhook told of, merges", play: tourAcme},

@@ -87,3 +87,12 @@ func TestAMissingProgramIsANeed(t *testing.T) {
 	require.ErrorAs(t, err, &missing)
 	require.Equal(t, "not run: needs Nothing (apt-get install nothing)", err.Error())
 }
+
+// What is counted for somebody else than the one user and lead is no count of theirs.
+func TestTouchPointsOfOthersAreKeyedApart(t *testing.T) {
+	c := &tally{user: "u1", lead: "l1"}
+	require.Equal(t, "2026-03-01 call", c.key("2026-03-01", "call", "left", "u1", "left", "l1"))
+	require.Equal(t, "2026-03-01 call customer right/c1", c.key("2026-03-01", "call", "left", "u1", "right", "c1"))
+	require.Equal(t, "2026-03-01 call user /", c.key("2026-03-01", "call", "", "", "left", "l1"))
+	require.Equal(t, "a: 2, b: 1", told(map[string]int{"b": 1, "a": 2}))
+}
