@@ -141,9 +141,10 @@ func (e DecisionChoose) Valid() bool {
 
 // Defines values for FiringEffectKind.
 const (
-	Call   FiringEffectKind = "call"
-	Count  FiringEffectKind = "count"
-	Upsert FiringEffectKind = "upsert"
+	Call    FiringEffectKind = "call"
+	Count   FiringEffectKind = "count"
+	Publish FiringEffectKind = "publish"
+	Upsert  FiringEffectKind = "upsert"
 )
 
 // Valid indicates whether the value is a known member of the FiringEffectKind enum.
@@ -152,6 +153,8 @@ func (e FiringEffectKind) Valid() bool {
 	case Call:
 		return true
 	case Count:
+		return true
+	case Publish:
 		return true
 	case Upsert:
 		return true

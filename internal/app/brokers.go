@@ -64,6 +64,20 @@ func brokerNetwork(allowPrivate []netip.Prefix, now func() time.Time) client.Net
 	return client.Network{Dial: dialer.DialContext, HTTP: calls, Now: now, Name: "accord"}
 }
 
+// OpenPublisher connects to a broker.
+type OpenPublisher func(ctx context.Context, config broker.Config) (broker.Publisher, error)
+
+// publisher opens brokers for rules: as the options say, or the real ones.
+func (o *Opener) publisher() OpenPublisher {
+	if o.options.Publisher != nil {
+		return o.options.Publisher
+	}
+	network := brokerNetwork(o.options.AllowPrivate, o.options.Now)
+	return func(ctx context.Context, config broker.Config) (broker.Publisher, error) {
+		return client.OpenPublisher(ctx, config, network)
+	}
+}
+
 // snsReader reads what Amazon SNS posts; its calls go the way of all others.
 func (p Process) snsReader() func(ctx context.Context, topic string, header http.Header, body []byte) ([]byte, error) {
 	outside := transport.New(transport.Options{Log: p.Telemetry.Log, Now: p.Now, Timeout: snsTimeout, AllowPrivate: p.Settings.AllowPrivate})

@@ -35,6 +35,8 @@ type OpenerOptions struct {
 	Log        logrus.FieldLogger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+	// Publisher connects to the brokers of rules; nil: to the real ones.
+	Publisher OpenPublisher
 }
 
 // Opener keeps connections ready to work: the mapping compiled, a client per

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/accord-sync/accord/internal/broker"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/webcall"
 	"github.com/accord-sync/accord/internal/engine"
@@ -16,7 +17,9 @@ import (
 
 // outside makes the calls of a connection's rules.
 type outside struct {
-	calls map[string]*webcall.Call
+	calls  map[string]*webcall.Call
+	places map[string]*integration.Publish
+	open   OpenPublisher
 }
 
 var _ engine.Outside = (*outside)(nil)
@@ -30,12 +33,54 @@ func (o *outside) Send(ctx context.Context, call engine.WebCall) ([]byte, error)
 	return prepared.Send(ctx, call.Query, call.Body, call.Key)
 }
 
+// Publish sends one message of a rule over a connection of its own.
+func (o *outside) Publish(ctx context.Context, message engine.OutMessage) error {
+	name := message.Rule + " " + message.Part
+	place, ok := o.places[name]
+	if !ok {
+		return fault.New(fault.Internal, "rule %s has no message %s", message.Rule, message.Part)
+	}
+	if len(message.Body) > broker.MaxBody {
+		return fault.New(fault.Invalid, "rules.%s: the message is larger than %d bytes; send less of the record", name, broker.MaxBody)
+	}
+	publisher, err := o.open(ctx, *place.Broker)
+	if err != nil {
+		return brokerAnswer(err, name)
+	}
+	defer publisher.Close()
+	return brokerAnswer(publisher.Publish(ctx, place.To, broker.Message{ID: message.ID, Body: message.Body}), name)
+}
+
+// brokerAnswer tells what a broker refuses for good from what may pass.
+func brokerAnswer(err error, name string) error {
+	coded := fault.As(err)
+	code := fault.Transient
+	switch {
+	case err == nil:
+		return nil
+	case coded == nil || coded.Code == fault.Unavailable || coded.Code == fault.Transient:
+	case coded.Code == fault.Usage || coded.Code == fault.TooLarge || coded.Code == fault.Invalid || coded.Code == fault.NotFound:
+		code = fault.Invalid
+	default:
+		code = coded.Code
+	}
+	text := "the broker does not take the message; it is tried again"
+	if coded != nil {
+		text = coded.Message
+	}
+	said := fault.Wrap(code, err, "rules.%s: %s", name, text)
+	if coded != nil {
+		said.After, said.MaybeApplied, said.Status = coded.After, coded.MaybeApplied, coded.Status
+	}
+	return said
+}
+
 // rules compiles the rules of a plan and prepares their calls.
 func (o *Opener) rules(key ledger.Key, plan Plan, installed *engine.Installed) error {
 	if len(plan.Integration.Rules) == 0 {
 		return nil
 	}
-	made := &outside{calls: map[string]*webcall.Call{}}
+	made := &outside{calls: map[string]*webcall.Call{}, places: map[string]*integration.Publish{}, open: o.publisher()}
 	installed.Rules, installed.Outside = map[string]*engine.Rule{}, made
 	for _, spec := range plan.Integration.Rules {
 		rule, err := engine.NewRule(spec, o.options.Now)
@@ -43,6 +88,11 @@ func (o *Opener) rules(key ledger.Key, plan Plan, installed *engine.Installed) e
 			return err
 		}
 		installed.Rules[spec.Name] = rule
+		for n, effect := range spec.Effects {
+			if effect.Publish != nil {
+				made.places[fmt.Sprintf("%s then[%d]", spec.Name, n)] = effect.Publish
+			}
+		}
 		for part, web := range websOf(spec) {
 			call, err := webcall.New(callOf(spec.Name, part, web), webcall.Options{
 				Connection: key.Connection, Tenant: key.Tenant, AllowPrivate: o.options.AllowPrivate, Log: o.options.Log,

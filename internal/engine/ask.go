@@ -145,17 +145,27 @@ func (p *pass) askWeb(ctx context.Context, call WebCall) (any, error) {
 
 // sendOut makes a call of a rule within the lease.
 func (p *pass) sendOut(ctx context.Context, call WebCall) ([]byte, error) {
+	var body []byte
+	err := p.outward(ctx, func(ctx context.Context) error {
+		var err error
+		body, err = p.in.Outside.Send(ctx, call)
+		return err
+	})
+	return body, err
+}
+
+// outward does something outside for a rule within the lease.
+func (p *pass) outward(ctx context.Context, send func(ctx context.Context) error) error {
 	if err := p.step("before call"); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.renew(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	callCtx, cancel := context.WithTimeout(ctx, min(p.engine.callTime(), p.leaseLeft()))
 	defer cancel()
-	body, err := p.in.Outside.Send(callCtx, call)
-	if err != nil {
-		return nil, onRef(err, p.work.Ref)
+	if err := send(callCtx); err != nil {
+		return onRef(err, p.work.Ref)
 	}
-	return body, p.step("after call")
+	return p.step("after call")
 }

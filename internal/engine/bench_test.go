@@ -89,6 +89,8 @@ type setup struct {
 	// store and connector stand between the engine and what it works on.
 	store     func(ledger.Store) ledger.Store
 	connector func(*engine.Installed, record.Side, connector.Connector) connector.Connector
+	// publisher opens the brokers of rules; nil: the real ones.
+	publisher app.OpenPublisher
 	// front stands before the servers.
 	front func(http.Handler) http.Handler
 }
@@ -182,7 +184,7 @@ func newBenchWith(t tb, dir string, with setup, first func(*bench)) *bench {
 	}
 	opener := app.NewOpener(app.OpenerOptions{
 		Store: used, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Lease: 10 * time.Second, Log: log, Now: b.clock.now,
+		Lease: 10 * time.Second, Log: log, Now: b.clock.now, Publisher: with.publisher,
 	})
 	b.options = engine.Options{
 		Store: used, Open: with.opener(opener.Open), Log: log, Now: b.clock.now, NewID: app.NewID, Lease: 10 * time.Second,

@@ -14,9 +14,10 @@ import (
 
 // The kinds of effects, as firings name them.
 const (
-	kindUpsert = "upsert"
-	kindCall   = "call"
-	kindCount  = "count"
+	kindUpsert  = "upsert"
+	kindCall    = "call"
+	kindPublish = "publish"
+	kindCount   = "count"
 )
 
 // fire looks at a record for a rule. Nothing of what brought it is believed but the
@@ -158,8 +159,8 @@ func (p *pass) newFiring(ctx context.Context, rule *Rule, found view, occurrence
 			}
 			commit.AddCounts = append(commit.AddCounts, counted)
 		default:
-			one.Kind = kindCall
-			if err := rule.evaluate(effect.Call, fields, &one); err != nil {
+			one.Kind = sentAs(effect)
+			if err := rule.evaluate(effect, fields, &one); err != nil {
 				return ledger.Firing{}, onRef(err, p.work.Ref)
 			}
 		}
@@ -169,13 +170,28 @@ func (p *pass) newFiring(ctx context.Context, rule *Rule, found view, occurrence
 	return firing, nil
 }
 
-// evaluate fills in what a call sends.
-func (r *Rule) evaluate(call *integration.Web, fields record.Fields, effect *ledger.FiringEffect) error {
+// sentAs is the kind of an effect that sends something; "" for others.
+func sentAs(effect integration.Effect) string {
+	switch {
+	case effect.Call != nil:
+		return kindCall
+	case effect.Publish != nil:
+		return kindPublish
+	}
+	return ""
+}
+
+// evaluate fills in what a call or a message sends.
+func (r *Rule) evaluate(spec integration.Effect, fields record.Fields, effect *ledger.FiringEffect) error {
 	var err error
-	if effect.Query, err = r.texts(call.Query, fields); err != nil {
+	if spec.Publish != nil {
+		effect.Body, err = r.body(spec.Publish.Whole, spec.Publish.Body, fields)
 		return err
 	}
-	effect.Body, err = r.body(call, fields)
+	if effect.Query, err = r.texts(spec.Call.Query, fields); err != nil {
+		return err
+	}
+	effect.Body, err = r.body(spec.Call.Whole, spec.Call.Body, fields)
 	return err
 }
 
@@ -202,8 +218,8 @@ func (p *pass) counted(ctx context.Context, rule *Rule, count *integration.Count
 	return ledger.RuleCount{Rule: rule.Spec.Name, Metric: count.Metric, Labels: labels, Count: 1}, nil
 }
 
-// carryOutFirings makes the calls of firings that are not done, oldest first. A call
-// that is refused holds up no other; the error is the first refusal's.
+// carryOutFirings makes the calls and sends the messages of firings that are not done,
+// oldest first. One that is refused holds up no other; the error is the first refusal's.
 func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, there bool, waiting []ledger.Firing) error {
 	var refused error
 	for _, firing := range waiting {
@@ -211,7 +227,7 @@ func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, ther
 			if firing.Effects[n].State == ledger.FiringDone {
 				continue
 			}
-			err := p.carryOutCall(ctx, rule, found, there, &firing, n)
+			err := p.carryOutEffect(ctx, rule, found, there, &firing, n)
 			if err != nil && !fault.Is(err, fault.Invalid, fault.Duplicate) {
 				return err
 			}
@@ -223,11 +239,11 @@ func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, ther
 	return refused
 }
 
-// carryOutCall makes one call of a firing and stores how it ended.
-func (p *pass) carryOutCall(ctx context.Context, rule *Rule, found view, there bool, firing *ledger.Firing, n int) error {
+// carryOutEffect makes one call of a firing, or sends one message, and stores how it ended.
+func (p *pass) carryOutEffect(ctx context.Context, rule *Rule, found view, there bool, firing *ledger.Firing, n int) error {
 	effect := &firing.Effects[n]
-	if n >= len(rule.Spec.Effects) || rule.Spec.Effects[n].Call == nil {
-		// An edit of the integration took the call away.
+	if n >= len(rule.Spec.Effects) || sentAs(rule.Spec.Effects[n]) != effect.Kind {
+		// An edit of the integration took it away.
 		effect.State = ledger.FiringDone
 		return p.storeFiring(ctx, firing)
 	}
@@ -237,13 +253,11 @@ func (p *pass) carryOutCall(ctx context.Context, rule *Rule, found view, there b
 		if _, err := p.askAll(ctx, rule, fields); err != nil {
 			return err
 		}
-		if err := rule.evaluate(rule.Spec.Effects[n].Call, fields, effect); err != nil {
+		if err := rule.evaluate(rule.Spec.Effects[n], fields, effect); err != nil {
 			return onRef(err, p.work.Ref)
 		}
 	}
-	_, err := p.sendOut(ctx, WebCall{
-		Rule: rule.Spec.Name, Part: fmt.Sprintf("then[%d]", n), Query: effect.Query, Body: effect.Body, Key: firing.ID + "." + strconv.Itoa(n),
-	})
+	err := p.sendEffect(ctx, rule, *effect, fmt.Sprintf("then[%d]", n), firing.ID+"."+strconv.Itoa(n))
 	if isCrash(err) {
 		return err
 	}
@@ -264,6 +278,17 @@ func (p *pass) carryOutCall(ctx context.Context, rule *Rule, found view, there b
 	if storing := p.storeFiring(ctx, firing); storing != nil {
 		return storing
 	}
+	return err
+}
+
+// sendEffect sends what an effect evaluated to; key is the same for each try.
+func (p *pass) sendEffect(ctx context.Context, rule *Rule, effect ledger.FiringEffect, part, key string) error {
+	if effect.Kind == kindPublish {
+		return p.outward(ctx, func(ctx context.Context) error {
+			return p.in.Outside.Publish(ctx, OutMessage{Rule: rule.Spec.Name, Part: part, ID: key, Body: effect.Body})
+		})
+	}
+	_, err := p.sendOut(ctx, WebCall{Rule: rule.Spec.Name, Part: part, Query: effect.Query, Body: effect.Body, Key: key})
 	return err
 }
 

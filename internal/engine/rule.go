@@ -14,12 +14,24 @@ import (
 	"github.com/accord-sync/accord/internal/record"
 )
 
-// Outside makes the calls of rules to addresses that no connector knows. Errors are
+// Outside makes the calls of rules to addresses that no connector knows, and sends
+// their messages. Errors are
 // *fault.Error like a connector's: Transient and Throttled are tried again, Invalid
 // is a refusal for good.
 type Outside interface {
 	// Send makes one call and returns the body of its answer.
 	Send(ctx context.Context, call WebCall) ([]byte, error)
+	// Publish sends one message and returns when the broker has it for good.
+	Publish(ctx context.Context, message OutMessage) error
+}
+
+// OutMessage is one message of a rule.
+type OutMessage struct {
+	// Rule and Part name it in the integration: "then[1]", which says where it goes.
+	Rule, Part string
+	// ID is the same for each try.
+	ID   string
+	Body []byte
 }
 
 // WebCall is one call of a rule.
@@ -83,19 +95,19 @@ func (r *Rule) texts(targets []integration.Target, fields record.Fields) (map[st
 	return given, nil
 }
 
-// body evaluates what a call sends; nil: nothing.
-func (r *Rule) body(web *integration.Web, fields record.Fields) ([]byte, error) {
+// body evaluates what is sent: all of it by one expression, or by path; nil: nothing.
+func (r *Rule) body(all string, parts []integration.Target, fields record.Fields) ([]byte, error) {
 	var whole any
 	switch {
-	case web.Whole != "":
-		value, err := r.give(web.Whole, fields)
+	case all != "":
+		value, err := r.give(all, fields)
 		if err != nil {
 			return nil, err
 		}
 		whole = value
-	case len(web.Body) > 0:
+	case len(parts) > 0:
 		object := record.Fields{}
-		for _, target := range web.Body {
+		for _, target := range parts {
 			value, err := r.give(target.Expression, fields)
 			if err != nil {
 				return nil, err

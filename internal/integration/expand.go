@@ -78,17 +78,28 @@ func secretAllowed(path string) bool {
 			continue
 		}
 		switch rest {
-		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "auth.refresh_token", "auth.username", "auth.password", "webhook.secret", "webhook.previous_secret",
-			"broker.auth.username", "broker.auth.password", "broker.auth.token",
-			"broker.auth.access_key_id", "broker.auth.secret_access_key", "broker.auth.session_token":
+		case "auth.client_id", "auth.client_secret", "auth.audience", "auth.token", "auth.refresh_token", "auth.username", "auth.password", "webhook.secret", "webhook.previous_secret":
+			return true
+		}
+		if secretOfBroker(rest) {
 			return true
 		}
 	}
 	return false
 }
 
-// secretOfRule allows the address, the headers and the signature of a rule's calls,
-// rules.NAME.then[0].call.url, rules.NAME.look_up[0].headers.NAME.
+// secretOfBroker allows how we log in to a broker.
+func secretOfBroker(path string) bool {
+	switch path {
+	case "broker.auth.username", "broker.auth.password", "broker.auth.token",
+		"broker.auth.access_key_id", "broker.auth.secret_access_key", "broker.auth.session_token":
+		return true
+	}
+	return false
+}
+
+// secretOfRule allows the address, the headers and the signature of a rule's calls, and
+// how it logs in to a broker: rules.NAME.then[0].call.url, rules.NAME.look_up[0].headers.NAME.
 func secretOfRule(path string) bool {
 	steps := strings.Split(path, ".")
 	if len(steps) < 4 {
@@ -96,6 +107,9 @@ func secretOfRule(path string) bool {
 	}
 	inner := steps[3:]
 	if strings.HasPrefix(steps[2], "then[") {
+		if inner[0] == "publish" {
+			return secretOfBroker(strings.Join(inner[1:], "."))
+		}
 		if inner[0] != "call" || len(inner) < 2 {
 			return false
 		}

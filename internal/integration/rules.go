@@ -78,11 +78,12 @@ type Rate struct {
 	Per   time.Duration
 }
 
-// Effect is one thing that a rule does; one of the three is set.
+// Effect is one thing that a rule does; one of the four is set.
 type Effect struct {
-	Upsert *Upsert
-	Call   *Web
-	Count  *Count
+	Upsert  *Upsert
+	Call    *Web
+	Publish *Publish
+	Count   *Count
 }
 
 // Upsert makes a record on the other side when the rule first fires for a record,

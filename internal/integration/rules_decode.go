@@ -61,7 +61,7 @@ func (d *decoder) rule(i *Integration, name string, v value) (Rule, bool) {
 		}
 	}
 	if then.given() && len(rule.Effects) == 0 && len(d.problems) == 0 {
-		d.problem(then, "a rule needs at least one effect: upsert, call or count")
+		d.problem(then, "a rule needs at least one effect: upsert, call, publish or count")
 	}
 	body.done()
 	return rule, true
@@ -188,16 +188,16 @@ func (d *decoder) effect(i *Integration, rule *Rule, v value) (Effect, bool) {
 	if body == nil {
 		return Effect{}, false
 	}
-	upsert, call, count := body.take("upsert"), body.take("call"), body.take("count")
+	upsert, call, publish, count := body.take("upsert"), body.take("call"), body.take("publish"), body.take("count")
 	body.done()
 	given := 0
-	for _, one := range []value{upsert, call, count} {
+	for _, one := range []value{upsert, call, publish, count} {
 		if one.given() {
 			given++
 		}
 	}
 	if given != 1 {
-		d.problem(v, "an effect is one of upsert, call and count")
+		d.problem(v, "an effect is one of upsert, call, publish and count")
 		return Effect{}, false
 	}
 	switch {
@@ -207,6 +207,9 @@ func (d *decoder) effect(i *Integration, rule *Rule, v value) (Effect, bool) {
 	case call.given():
 		one, ok := call.web()
 		return Effect{Call: one}, ok
+	case publish.given():
+		one, ok := d.publish(i, publish)
+		return Effect{Publish: one}, ok
 	}
 	one, ok := count.count()
 	return Effect{Count: one}, ok
@@ -223,11 +226,7 @@ func (v value) web() (*Web, bool) {
 		URL:    body.need("url").webAddress(), Query: body.take("query").expressions(isPath), Headers: body.take("headers").headers(),
 	}
 	if given := body.take("body"); given.given() {
-		if kindOf(given.node) == "an object" {
-			call.Body = given.expressions(isPath)
-		} else {
-			call.Whole = given.expression(mapping.CheckRead)
-		}
+		call.Body, call.Whole = given.content()
 	}
 	if sign := body.take("sign").object(); sign != nil {
 		call.Sign = &Sign{Header: sign.need("header").word("the name of a header", isHeader), Secret: sign.need("secret").credential()}

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/accord-sync/accord/internal/record"
@@ -51,7 +52,11 @@ func ruleSentences(i *Integration, rule *Rule) []Sentence {
 	if !rule.Backfill {
 		t.say("backfill", "%s that were like this before the rule was installed are left alone.", capital(rule.Object))
 	}
-	t.say("error", "What does not answer is tried again, under the same Idempotency-Key; what is refused is parked with the answer and the field, and can be corrected, replayed or discarded.")
+	key := "Idempotency-Key"
+	if slices.ContainsFunc(rule.Effects, func(effect Effect) bool { return effect.Publish != nil }) {
+		key += " or message id"
+	}
+	t.say("error", "What does not answer is tried again, under the same %s; what is refused is parked with the answer and the field, and can be corrected, replayed or discarded.", key)
 	heard := "by webhook at once, and"
 	if i.System(rule.Side).Webhook.Secret == "" {
 		heard = "only"
@@ -77,6 +82,8 @@ func (t *teller) effects(rule *Rule) []string {
 				signed = "signed "
 			}
 			done = append(done, fmt.Sprintf("a %s%s is sent to %s", signed, effect.Call.Method, hostOf(effect.Call.URL)))
+		case effect.Publish != nil:
+			done = append(done, t.published(effect.Publish))
 		case effect.Count != nil:
 			by := make([]string, 0, len(effect.Count.Labels))
 			for _, label := range effect.Count.Labels {

@@ -216,6 +216,9 @@ func (r *Rule) Expressions() []string {
 			add(effect.Call.Whole)
 			targets(effect.Call.Query)
 			targets(effect.Call.Body)
+		case effect.Publish != nil:
+			add(effect.Publish.Whole)
+			targets(effect.Publish.Body)
 		case effect.Count != nil:
 			targets(effect.Count.Labels)
 		}

@@ -84,7 +84,7 @@ func TestMistakesOfRules(t *testing.T) {
 		`r: {then: [{count: {metric: n}}]}`:                "the key when is missing",
 		`r: {when: {side: left, object: deals}}`:           "the key then is missing",
 		`r: {when: {side: left, object: deals}, then: []}`: "at least one effect",
-		`r: {when: {side: left, object: deals}, then: [{count: {metric: n}, call: {url: "https://x.example"}}]}`:                             "one of upsert, call and count",
+		`r: {when: {side: left, object: deals}, then: [{count: {metric: n}, call: {url: "https://x.example"}}]}`:                             "one of upsert, call, publish and count",
 		`r.s: {when: {side: left, object: deals}, then: [{count: {metric: n}}]}`:                                                             "is not a name of a rule",
 		`r: {when: {side: left, object: deals, events: [lead.won]}, then: [{count: {metric: n}}]}`:                                           "lead.won is no event of deals",
 		`r: {when: {side: left, object: deals, events: [deal.deleted]}, then: [{count: {metric: n}}]}`:                                       "a deleted one cannot be read",

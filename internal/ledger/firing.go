@@ -49,7 +49,7 @@ type Firing struct {
 
 // FiringEffect is one effect of a firing.
 type FiringEffect struct {
-	// Kind is upsert, call or count.
+	// Kind is upsert, call, publish or count.
 	Kind  string      `json:"kind"`
 	State FiringState `json:"state"`
 	// Tries counts what was sent, At is when it last was.
@@ -58,7 +58,7 @@ type FiringEffect struct {
 	// Code and Status are of the last answer that was none of success.
 	Code   string `json:"code,omitempty"`
 	Status int    `json:"status,omitempty"`
-	// Query and Body are what a call sends, each try the same. They are kept sealed,
+	// Query and Body are what a call or a message sends, each try the same. They are kept sealed,
 	// and dropped when it is done.
 	Query map[string]string `json:"query,omitempty"`
 	Body  []byte            `json:"body,omitempty"`
