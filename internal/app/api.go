@@ -106,7 +106,7 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 		Inbox: parts.Store, Sides: parts.Store, Directory: webhook.NewCache(WebhookTargets(parts.Store, parts.Installer), p.Now), Nudge: nudger.Nudge, Log: log, Now: p.Now,
 		Tracer: p.Telemetry.Tracer.Tracer("github.com/accord-sync/accord/api/webhook"), Observe: webhook.NewMetrics(p.Telemetry.Registry),
 	})
-	forget := countTouchPoints(p.Telemetry.Registry, parts.Store, log, p.Now)
+	forget := tellFigures(p.Telemetry.Registry, parts.Store, log, p.Now)
 	server := rest.New(rest.Options{
 		Store: parts.Store, Control: parts.Steering, Installer: parts.Installer, Receiver: receiver,
 		Metrics: telemetry.MetricsHandler(p.Telemetry.Registry), Document: rest.Document(),

@@ -90,6 +90,12 @@ type RuleCount struct {
 	Count  int64
 }
 
+// RuleTotal is a RuleCount of any connection.
+type RuleTotal struct {
+	Key Key
+	RuleCount
+}
+
 // Firings keeps what rules know and do.
 type Firings interface {
 	// BeginRule notes that a rule is looked at from now on, and returns since when it
@@ -103,4 +109,6 @@ type Firings interface {
 	ListFirings(ctx context.Context, key Key, filter FiringFilter, options ListOptions) (items []Firing, next string, err error)
 	// RuleCounts returns every number that the rules of a connection have counted.
 	RuleCounts(ctx context.Context, key Key) ([]RuleCount, error)
+	// RuleTotals returns those of all connections.
+	RuleTotals(ctx context.Context) ([]RuleTotal, error)
 }

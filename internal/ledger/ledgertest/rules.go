@@ -113,6 +113,14 @@ func ruleCounts(w *world) {
 	w.ok(err)
 	one.Count = 4
 	require.Equal(w, []ledger.RuleCount{one, {Rule: "won", Metric: "deals", Labels: `{}`, Count: 1}}, sortedCounts(counts))
+
+	other := ledger.Key{Tenant: "tenant-2", Connection: "connection-2"}
+	w.ok(w.store.CreateConnection(w.ctx, ledger.Connection{Key: other, Name: "other"}))
+	w.ok(w.store.Commit(w.ctx, other, ledger.Commit{AddCounts: []ledger.RuleCount{{Rule: "won", Metric: "deals", Labels: `{}`, Count: 7}}}))
+	totals, err := w.store.RuleTotals(w.ctx)
+	w.ok(err)
+	require.ElementsMatch(w, []ledger.RuleTotal{{Key: w.key, RuleCount: counts[0]}, {Key: w.key, RuleCount: counts[1]},
+		{Key: other, RuleCount: ledger.RuleCount{Rule: "won", Metric: "deals", Labels: `{}`, Count: 7}}}, totals)
 }
 
 func sortedCounts(counts []ledger.RuleCount) []ledger.RuleCount {

@@ -243,3 +243,19 @@ func (s *Store) RuleCounts(ctx context.Context, key ledger.Key) ([]ledger.RuleCo
 	})
 	return items, err
 }
+
+// RuleTotals implements ledger.Firings.
+func (s *Store) RuleTotals(ctx context.Context) ([]ledger.RuleTotal, error) {
+	var items []ledger.RuleTotal
+	err := s.read(ctx, func(t *txn) error {
+		items = nil
+		return t.rows(`SELECT tenant_id, connection_id, rule, metric, labels, amount FROM rule_counts ORDER BY tenant_id, connection_id, rule, metric, labels`,
+			nil, func(scan func(...any) error) error {
+				var one ledger.RuleTotal
+				err := scan(&one.Key.Tenant, &one.Key.Connection, &one.Rule, &one.Metric, &one.Labels, &one.Count)
+				items = append(items, one)
+				return err
+			})
+	})
+	return items, err
+}

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/telemetry"
+)
+
+// totals is a ledger that counts how often it is asked.
+type totals struct {
+	rules []ledger.RuleTotal
+	calls int
+	err   error
+}
+
+func (t *totals) TouchTotals(context.Context) ([]ledger.TouchTotal, error) {
+	t.calls++
+	return []ledger.TouchTotal{{Key: ledger.Key{Tenant: "t", Connection: "c"}, Kind: "call", Count: t.calls}}, t.err
+}
+
+func (t *totals) RuleTotals(context.Context) ([]ledger.RuleTotal, error) { return t.rules, t.err }
+
+// TestRuleCountsAsMetrics: each rule has labels of its own, and none takes the place of ours.
+func TestRuleCountsAsMetrics(t *testing.T) {
+	key := ledger.Key{Tenant: "t", Connection: "c"}
+	store := &totals{rules: []ledger.RuleTotal{
+		{Key: key, RuleCount: ledger.RuleCount{Rule: "won", Metric: "deals_won", Labels: `{"rule":"mine","stage":"other"}`, Count: 3}},
+		{Key: key, RuleCount: ledger.RuleCount{Rule: "lost", Metric: "deals_lost", Labels: `{}`, Count: 1}},
+		{Key: key, RuleCount: ledger.RuleCount{Rule: "odd", Metric: "deals_odd", Labels: `no JSON`, Count: 1}},
+	}}
+	registry := prometheus.NewRegistry()
+	tellFigures(registry, store, logrus.New(), time.Now)
+	answer := httptest.NewRecorder()
+	telemetry.MetricsHandler(registry).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	require.Equal(t, http.StatusOK, answer.Code)
+	require.Contains(t, answer.Body.String(), `accord_rule_counts_total{connection="c",label_rule="mine",label_stage="other",metric="deals_won",rule="won",tenant="t"} 3`+"\n")
+	require.Contains(t, answer.Body.String(), `accord_rule_counts_total{connection="c",metric="deals_lost",rule="lost",tenant="t"} 1`+"\n")
+	require.NotContains(t, answer.Body.String(), "deals_odd")
+}
+
+func TestTouchPointsAsMetrics(t *testing.T) {
+	registry, now, store := prometheus.NewRegistry(), time.Unix(1000, 0), &totals{}
+	forget := tellFigures(registry, store, logrus.New(), func() time.Time { return now })
+	page := func() string {
+		answer := httptest.NewRecorder()
+		telemetry.MetricsHandler(registry).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		return answer.Body.String()
+	}
+	told := func(count string) {
+		t.Helper()
+		require.Contains(t, page(), `accord_touch_points{connection="c",kind="call",tenant="t"} `+count+"\n")
+	}
+	told("1")
+	told("1")
+	now = now.Add(figuresPause)
+	told("2")
+	store.err, now = fault.New(fault.Unavailable, "away"), now.Add(figuresPause)
+	told("2")
+	forget()
+	require.NotContains(t, page(), "accord_touch_points")
+}
