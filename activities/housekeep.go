@@ -97,18 +97,14 @@ func (a *Poller) compareNow(ctx context.Context, key ledger.Key) error {
 	return nil
 }
 
-// ensureRuns looks at the newest runs: one of each kind and stream at most is
-// running. A connection whose ledger was put back is compared until that is done.
+// ensureRuns looks at the running runs: one of each kind and stream at most. A connection whose ledger was put back is compared until that is done.
 func (a *Poller) ensureRuns(ctx context.Context, connection ledger.Connection) error {
-	runs, _, err := a.Store.ListRuns(ctx, connection.Key, ledger.ListOptions{})
+	runs, err := a.Store.RunningRuns(ctx, connection.Key)
 	if err != nil {
 		return err
 	}
 	comparing := false
 	for _, run := range runs {
-		if run.State != ledger.RunRunning {
-			continue
-		}
 		comparing = comparing || run.Stream == "" && (run.Kind == ledger.RunCompare || run.Kind == ledger.RunBackfill)
 		if err := a.Orchestrator.EnsureRun(ctx, run); err != nil {
 			return err

@@ -104,14 +104,11 @@ func (c *Control) pollNow(ctx context.Context, key ledger.Key) error {
 
 // wakeRuns tells running runs that they may go on; they look by themselves too.
 func (c *Control) wakeRuns(ctx context.Context, key ledger.Key) error {
-	runs, _, err := c.Store.ListRuns(ctx, key, ledger.ListOptions{})
+	runs, err := c.Store.RunningRuns(ctx, key)
 	if err != nil {
 		return err
 	}
 	for _, run := range runs {
-		if run.State != ledger.RunRunning {
-			continue
-		}
 		if err := c.Temporal.SignalWorkflow(ctx, run.WorkflowID, "", workflows.ResumedSignal, nil); err != nil {
 			c.Log.WithField("run", run.ID).Debug("a run was not told that its connection goes on; it looks by itself")
 		}

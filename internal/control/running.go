@@ -14,14 +14,12 @@ type RunStatus struct {
 	ledger.Progress
 }
 
-// running are the running runs among the latest of a connection.
+// running are the runs of a connection that are under way.
 func (c *Control) running(ctx context.Context, key ledger.Key) ([]RunStatus, error) {
-	recent, _, err := c.Store.ListRuns(ctx, key, ledger.ListOptions{})
+	runs, err := c.Store.RunningRuns(ctx, key)
 	var running []RunStatus
-	for _, run := range recent {
-		if run.State == ledger.RunRunning {
-			running = append(running, RunStatus{ID: run.ID, Kind: run.Kind, Stream: run.Stream, Progress: ledger.ProgressOf(run)})
-		}
+	for _, run := range runs {
+		running = append(running, RunStatus{ID: run.ID, Kind: run.Kind, Stream: run.Stream, Progress: ledger.ProgressOf(run)})
 	}
 	return running, err
 }

@@ -33,24 +33,27 @@ func (p *pass) fire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ok && found.record.Ref.ID != p.work.Ref.ID {
-		return p.finish(ctx, p.mergedInto(found.record.Ref))
-	}
-	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref, fixedOccurrence(rule.Spec, p.work))
+	occurrence := fixedOccurrence(rule.Spec, p.work)
+	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref, occurrence)
 	if err != nil {
 		return err
 	}
 	last := ledger.Commit{}
-	if !ok {
-		// What was decided while it was there is still done.
+	switch {
+	case !ok:
 		last = p.forgotten()
-		found.record.Ref, found.inScope, found.print = p.work.Ref, false, ""
+	case found.record.Ref.ID != p.work.Ref.ID:
+		last, ok = p.mergedInto(found.record.Ref), false
 	}
-	if ok && p.stillParkedAlone(found) {
+	// Another event is news, whatever became of the one before.
+	if ok && p.stillParkedAlone(found) && (occurrence == "" || book.Known) {
 		return p.finishParked(ctx)
 	}
 	if ok {
 		p.correct(found.record.Fields)
+	} else {
+		// What was decided while it was there is still done.
+		found.record.Ref, found.inScope, found.print = p.work.Ref, false, ""
 	}
 	waiting, err := p.decideFiring(ctx, rule, found, book)
 	if err != nil {

@@ -110,7 +110,7 @@ func (l *lister) shown(ctx context.Context, row ledger.Change) (found record.Rec
 	defer cancel()
 	found, err = l.in.Connector(row.Ref.Side).Get(callCtx, row.Ref.Object, row.Ref.ID)
 	l.engine.sides.observe(ctx, l.in.Key, row.Ref.Side, err)
-	if fault.Is(err, fault.Gone) {
+	if fault.Is(err, fault.Gone, fault.Invalid) {
 		return found, false, nil
 	}
 	return found, err == nil, err

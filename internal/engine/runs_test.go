@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -318,4 +319,44 @@ func TestAKeyWithAReferenceIsComparedWhenItCanBeTranslated(t *testing.T) {
 	require.Zero(t, run.Counts.Created)
 	require.Len(t, b.alive(record.Left, "deals"), 3)
 	require.Len(t, b.alive(record.Right, "deals"), 3)
+}
+
+// One record that its server refuses to show holds up no listing: it is parked alone.
+func TestARecordThatCannotBeReadHoldsUpNoKeys(t *testing.T) {
+	b := startTrade(t, setup{})
+	var deals []string
+	for n := range 3 {
+		lead := b.put(record.Left, "leads", map[string]any{"name": "Ana", "email": fmt.Sprintf("ana%d@x.com", n)})
+		deals = append(deals, b.put(record.Left, "deals", map[string]any{"name": "Casa", "lead_id": lead}))
+	}
+	hinted := false
+	b.crash = func(step string) error {
+		if step != "before create" || hinted {
+			return nil
+		}
+		// A webhook comes while the leads are worked on: the row is not believed any more.
+		hinted = true
+		_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: http.StatusUnprocessableEntity, Times: -1, Method: http.MethodGet, RecordID: deals[0]})
+		require.NoError(t, err)
+		b.enqueue(ledger.Change{Stream: "deals", Ref: record.Ref{Side: record.Left, Object: "deals", ID: deals[0]}})
+		return nil
+	}
+	run, _, err := b.store.StartRun(b.ctx, ledger.Run{ID: "run", Key: b.key, Kind: ledger.RunBackfill, State: ledger.RunRunning, Total: -1})
+	require.NoError(t, err)
+	finished := false
+	for range 20 {
+		listed, err := b.engine.ListStep(b.ctx, b.key, engine.ListRequest{RunID: run.ID, Kind: run.Kind})
+		require.NoError(t, err)
+		if finished = listed.Finished; finished {
+			break
+		}
+		b.clock.advance(2 * time.Second)
+	}
+	require.True(t, hinted)
+	require.True(t, finished, "the others need not wait")
+	b.finishRun(run)
+	require.Len(t, b.alive(record.Right, "deals"), 2)
+	letters := b.letters()
+	require.Len(t, letters, 1)
+	require.Equal(t, deals[0], letters[0].Ref.ID)
 }

@@ -26,6 +26,9 @@ func (e *Engine) CheckShapes(ctx context.Context, key ledger.Key, now bool) (int
 	if err != nil {
 		return 0, err
 	}
+	if err := e.forgetShapes(ctx, in, states); err != nil {
+		return 0, err
+	}
 	count := 0
 	for _, stream := range in.Streams {
 		for _, side := range stream.sides() {
@@ -49,6 +52,20 @@ func (e *Engine) CheckShapes(ctx context.Context, key ledger.Key, now bool) (int
 		e.options.Observe.ShapesChecked(key, count)
 	}
 	return count, nil
+}
+
+// forgetShapes takes back what was found about streams that an edit took away.
+func (e *Engine) forgetShapes(ctx context.Context, in *Installed, states []ledger.ShapeState) error {
+	for _, state := range states {
+		stream, ok := in.Stream(state.Stream)
+		if ok && slices.Contains(stream.sides(), state.Side) || len(state.Findings) == 0 {
+			continue
+		}
+		if err := e.options.Store.PutShapeState(ctx, in.Key, ledger.ShapeState{Stream: state.Stream, Side: state.Side}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func shapeState(states []ledger.ShapeState, stream string, side record.Side) ledger.ShapeState {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
@@ -96,4 +97,19 @@ func TestANewVersionTakesTheTypesAsTheyAre(t *testing.T) {
 	count, err = b.engine.CheckShapes(b.ctx, b.key, true)
 	require.NoError(t, err)
 	require.Zero(t, count, "a paused connection makes no calls")
+}
+
+// What was found about a stream that an edit takes away is no finding any more.
+func TestARemovedStreamHasNoFindings(t *testing.T) {
+	b := start(t, setup{})
+	_, err := b.engine.CheckShapes(b.ctx, b.key, true)
+	require.NoError(t, err)
+	require.NoError(t, b.right.SetShape(b.ctx, wire.Shape{Object: "contacts", Field: "job_title", Gone: true}))
+	_, err = b.engine.CheckShapes(b.ctx, b.key, true)
+	require.NoError(t, err)
+	require.NotEmpty(t, b.found("leads"))
+	b.zReopen(func(in *engine.Installed) { in.Streams = nil })
+	_, err = b.engine.CheckShapes(b.ctx, b.key, false)
+	require.NoError(t, err)
+	require.Empty(t, b.found("leads"))
 }

@@ -238,6 +238,9 @@ type Runs interface {
 	Run(ctx context.Context, id string) (Run, error)
 	// ListRuns pages, newest first.
 	ListRuns(ctx context.Context, key Key, options ListOptions) (items []Run, next string, err error)
+	// RunningRuns returns those that are running, newest first: one of each kind and
+	// stream at most, however many began and ended since.
+	RunningRuns(ctx context.Context, key Key) ([]Run, error)
 	// TakeAgain clears Again and reports whether it was set.
 	TakeAgain(ctx context.Context, id string) (bool, error)
 	// SetRunTotal stores the total once it is known.

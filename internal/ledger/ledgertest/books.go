@@ -22,6 +22,7 @@ func bookTests() []test {
 		{"a second run joins the first", runJoin},
 		{"a run goes on when it was asked for again", runAgain},
 		{"runs are listed newest first", runList},
+		{"running runs are found behind many that ended", runsRunning},
 		{"one of many starts at once wins", runRace},
 	}
 }
@@ -264,6 +265,27 @@ func runList(w *world) {
 		return w.store.ListRuns(w.ctx, w.key, o)
 	}, func(r ledger.Run) string { return r.ID })
 	require.Equal(w, []string{"run004", "run003", "run002", "run001", "run000"}, got)
+}
+
+func runsRunning(w *world) {
+	w.startRun("long", ledger.RunBackfill, "")
+	for _, id := range numbered("poll", 60) {
+		w.clock.Advance(time.Second)
+		w.startRun(id, ledger.RunPoll, "leads")
+		_, err := w.store.EndRun(w.ctx, id, ledger.RunSucceeded, "")
+		w.ok(err)
+	}
+	w.startRun("poll", ledger.RunPoll, "leads")
+	running, err := w.store.RunningRuns(w.ctx, w.key)
+	w.ok(err)
+	var ids []string
+	for _, run := range running {
+		ids = append(ids, run.ID)
+	}
+	require.Equal(w, []string{"poll", "long"}, ids)
+	none, err := w.store.RunningRuns(w.ctx, ledger.Key{Tenant: "another", Connection: w.key.Connection})
+	w.ok(err)
+	require.Empty(w, none)
 }
 
 func runRace(w *world) {

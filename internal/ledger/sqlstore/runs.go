@@ -139,6 +139,17 @@ func (s *Store) ListRuns(ctx context.Context, key ledger.Key, options ledger.Lis
 	return items, next, nil
 }
 
+// RunningRuns implements ledger.Runs.
+func (s *Store) RunningRuns(ctx context.Context, key ledger.Key) ([]ledger.Run, error) {
+	var items []ledger.Run
+	err := s.read(ctx, func(t *txn) error {
+		var err error
+		items, err = t.selectRuns("tenant_id = $1 AND connection_id = $2 AND state = 'running' ORDER BY started_at DESC, id DESC", key.Tenant, key.Connection)
+		return err
+	})
+	return items, err
+}
+
 // TakeAgain implements ledger.Runs.
 func (s *Store) TakeAgain(ctx context.Context, id string) (bool, error) {
 	set := false
