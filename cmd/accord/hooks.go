@@ -45,6 +45,7 @@ func hooks() cli.Hooks {
 			}
 			return shell.CheckPlan(allowed, time.Now)(text, variables, secrets)
 		},
+		Known: shell.Known,
 		Manifest: func(read *manifest.Manifest, at cli.Reached) (connector.Connector, error) {
 			allowed, err := allowPrivate()
 			if err != nil {

@@ -86,12 +86,35 @@ func (i *Installer) named(system *integration.System) (connector.Driver, error) 
 	return i.drivers.Driver(system.Connector)
 }
 
+// Known fails with a fault.Usage that has positions if a connector of the integration,
+// resolved or not, does not exist.
+func (i *Installer) Known(file *integration.Integration) error {
+	for _, side := range record.Sides() {
+		if err := i.known(file, side); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *Installer) known(file *integration.Integration, side record.Side) error {
+	system := file.System(side)
+	_, err := i.named(system)
+	if err == nil || (system.Connector == "" && !file.Resolved()) {
+		return nil // what a variable names is known when the variable is
+	}
+	return &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
+		{Path: "systems." + string(side) + ".connector", Line: system.Line, Column: system.Column, Message: err.Error()}}}
+}
+
 // driver finds the driver of a side and checks that it knows the collections.
 func (i *Installer) driver(file *integration.Integration, side record.Side) (connector.Driver, error) {
+	if err := i.known(file, side); err != nil {
+		return nil, err
+	}
 	driver, err := i.named(file.System(side))
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Usage, Message: "the integration has mistakes", Err: err, Details: []fault.Detail{
-			{Path: "systems." + string(side) + ".connector", Message: err.Error()}}}
+		return nil, err
 	}
 	wrong := slices.Concat(endsOf(file, side, driver), lookUpsOf(file, side, driver), asksOf(file, side, driver), readable(file, side, driver))
 	if len(wrong) > 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/accord-sync/accord/internal/config"
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/manifest"
 )
 
@@ -27,6 +28,8 @@ type Hooks struct {
 	Migrate func(ctx context.Context) error
 	// Plan reads an integration in full for check.
 	Plan func(text string, variables, secrets map[string]string) (Plan, error)
+	// Known fails, with positions, if an integration names a connector that there is not.
+	Known func(parsed *integration.Integration) error
 	// Manifest opens a connector of a manifest for connector test.
 	Manifest func(read *manifest.Manifest, at Reached) (connector.Connector, error)
 	// Now is the clock.

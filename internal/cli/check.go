@@ -120,6 +120,12 @@ func (c checking) run(ctx context.Context, text string, variables, secrets map[s
 	if err != nil {
 		return Found{}, err
 	}
+	if err := checkNames(parsed, variables); err != nil {
+		return Found{}, err
+	}
+	if err := c.hooks.Known(parsed); err != nil {
+		return Found{}, err
+	}
 	found := Found{OK: true, Integration: parsed.Name, Tests: []Test{}, Needs: Needs{Variables: []string{}, Secrets: []string{}}}
 	for _, variable := range parsed.Variables() {
 		if !variable.HasDefault {

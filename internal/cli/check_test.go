@@ -30,7 +30,7 @@ func check(t *testing.T, running *sandbox.Running, secret, file string, args ...
 	options := cli.Options{Name: "accord", Tenant: "default", Out: &stdout, Err: &stderr}
 	root := cli.New(options)
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan(loopback, time.Now), Now: time.Now})
+	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan(loopback, time.Now), Known: shell.Known, Now: time.Now})
 	all := append([]string{
 		"check", file,
 		"--var", "SALESOS_URL=" + running.SalesOSURL + "/v1", "--var", "SALESOS_TOKEN_URL=" + running.SalesOSURL + "/oauth/token", "--var", "SALESOS_CLIENT_ID=accord",

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -35,6 +36,13 @@ func installCommand(options Options) *cobra.Command {
 			variables, secrets, err := given.read()
 			if err != nil {
 				return err
+			}
+			parsed, err := integration.Parse([]byte(text))
+			if err == nil {
+				err = checkNames(parsed, variables)
+			}
+			if err != nil {
+				return named(err, args[0])
 			}
 			return options.with(command.Context(), func(session *Session) error {
 				connection := ledger.Connection{

@@ -80,7 +80,7 @@ func accord() {
 		Migrate: func(ctx context.Context) error {
 			return app.Part(ctx, "migrate", config.Need{Ledger: true}, app.Migrate)
 		},
-		Plan: shell.CheckPlan(nil, time.Now), Now: time.Now,
+		Plan: shell.CheckPlan(nil, time.Now), Known: shell.Known, Now: time.Now,
 	})
 	code := cli.Run(ctx, root, os.Args[1:])
 	stop()

@@ -61,7 +61,11 @@ func (d *decoder) system(v value) System {
 	if body == nil {
 		return system
 	}
-	system.Connector = body.need("connector").word("the name of a connector", isName)
+	connector := body.need("connector")
+	system.Connector = connector.word("the name of a connector", isName)
+	if connector.given() {
+		system.Line, system.Column = startOf(connector.node)
+	}
 	described := system.Connector == ConnectorREST
 	if described {
 		system.Manifest = d.manifest(body.need("manifest"))

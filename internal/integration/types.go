@@ -40,6 +40,8 @@ type Systems struct {
 
 // System says how one side is reached and what it can do.
 type System struct {
+	// Line and Column are where the connector is named, from 1; 0 where it is not.
+	Line, Column int
 	// Connector names the driver: salesos, acme, tryton, or ConnectorREST.
 	Connector string
 	// Manifest describes the system of ConnectorREST; nil for the others.

@@ -100,7 +100,7 @@ func (r *reader) run(line string) (code int, out, err string) {
 	options := cli.Options{Name: "accord", Tenant: "default", Out: &stdout, Err: &stderr}
 	root := cli.New(options)
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan(loopback, time.Now), Manifest: shell.OpenManifest(loopback, time.Now), Now: time.Now})
+	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan(loopback, time.Now), Manifest: shell.OpenManifest(loopback, time.Now), Known: shell.Known, Now: time.Now})
 	code = cli.Run(r.t.Context(), root, words[1:])
 	if piped {
 		r.write(strings.TrimSpace(target), stdout.String())

@@ -14,6 +14,7 @@ import (
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/rest"
 	"github.com/accord-sync/accord/internal/connector/transport"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/manifest"
 	"github.com/accord-sync/accord/internal/record"
@@ -69,6 +70,11 @@ func CheckPlan(allowPrivate []netip.Prefix, now func() time.Time) func(text stri
 			},
 		}, nil
 	}
+}
+
+// Known fails if an integration names a connector that there is not.
+func Known(parsed *integration.Integration) error {
+	return app.NewInstaller(app.Drivers()).Known(parsed)
 }
 
 // OpenManifest opens a connector of a manifest alone, for the command connector test.
