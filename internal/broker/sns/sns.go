@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -242,10 +243,15 @@ func (r *Reader) allowed(address string) bool {
 func (r *Reader) get(ctx context.Context, address string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unauthorized, err, "the SNS message names an address that is none")
+		return nil, fault.New(fault.Unauthorized, "the SNS message names an address that is none")
 	}
 	response, err := r.options.Client.Do(request)
 	if err != nil {
+		// The address of a confirmation has a token in it, which nobody may read.
+		var located *url.Error
+		if errors.As(err, &located) {
+			err = located.Err
+		}
 		return nil, fault.Wrap(fault.Unavailable, err, "Amazon SNS does not answer")
 	}
 	defer func() { _ = response.Body.Close() }()

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -198,6 +199,20 @@ func TestAmazonThatDoesNotAnswer(t *testing.T) {
 	a.server.Close()
 	_, err := a.read(message, http.Header{})
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+}
+
+// TestTheTokenOfAConfirmationIsToldNobody: who has it can begin the subscription anew.
+func TestTheTokenOfAConfirmationIsToldNobody(t *testing.T) {
+	a := newAmazon(t)
+	_, err := a.read(a.message("Notification", "1", nil), http.Header{})
+	require.NoError(t, err, "the certificate is known now")
+	a.server.Client().Transport = nobody{}
+	confirmation := a.message("SubscriptionConfirmation", "1", func(f map[string]string) { f["SubscribeURL"] += "&Token=canary" })
+	_, err = a.read(confirmation, http.Header{})
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	for ; err != nil; err = errors.Unwrap(err) {
+		require.NotContains(t, err.Error(), "canary")
+	}
 }
 
 func TestHosts(t *testing.T) {

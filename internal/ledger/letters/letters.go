@@ -165,14 +165,14 @@ func (d Desk) ids(ctx context.Context, chosen Chosen) ([]string, error) {
 	if len(chosen.IDs) > 0 && (filtered || chosen.All) || filtered && chosen.All || len(chosen.IDs) == 0 && !filtered && !chosen.All {
 		return nil, fault.New(fault.Usage, "say which dead letters: ids, or a filter (stream, side, code, field), or all")
 	}
+	if len(chosen.IDs) > Most {
+		return nil, fault.New(fault.Usage, "at most %d dead letters at once", Most)
+	}
 	var ids []string
 	for _, id := range chosen.IDs {
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
-	}
-	if len(ids) > Most {
-		return nil, fault.New(fault.Usage, "at most %d dead letters at once", Most)
 	}
 	if len(ids) > 0 {
 		return ids, nil
