@@ -21,6 +21,10 @@ import (
 // Store is what the pages read of the ledger.
 type Store interface {
 	ledger.TouchPoints
+	// FiringTotals counts the firings of a connection, by rule and state.
+	FiringTotals(ctx context.Context, key ledger.Key) ([]ledger.FiringTotal, error)
+	// ListFirings pages them, newest first, without what they send.
+	ListFirings(ctx context.Context, key ledger.Key, filter ledger.FiringFilter, options ledger.ListOptions) ([]ledger.Firing, string, error)
 	// Connection returns one, or NotFound.
 	Connection(ctx context.Context, key ledger.Key) (ledger.Connection, error)
 	// ListConnections pages the connections of a tenant.
@@ -61,6 +65,7 @@ func New(options Options) *Console {
 	c.routes.HandleFunc("GET /console/{$}", c.page(c.index))
 	c.routes.HandleFunc("GET /console/connections/{connection}/touch-points", c.page(c.touchPoints))
 	c.routes.HandleFunc("GET /console/connections/{connection}/touch-points.csv", c.page(c.touchTable))
+	c.routes.HandleFunc("GET /console/connections/{connection}/firings", c.page(c.firings))
 	c.routes.HandleFunc("GET /console/style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, files, "page/style.css")
 	})

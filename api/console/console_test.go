@@ -23,6 +23,7 @@ import (
 type site struct {
 	t       *testing.T
 	console *console.Console
+	store   *sqlstore.Store
 }
 
 func newSite(t *testing.T, points ...ledger.TouchPoint) site {
@@ -37,7 +38,7 @@ func newSite(t *testing.T, points ...ledger.TouchPoint) site {
 	key := ledger.Key{Tenant: "default", Connection: "cn_1"}
 	require.NoError(t, store.CreateConnection(ctx, ledger.Connection{Key: key, Name: "<b>acme</b>", State: ledger.Active, Version: 1}))
 	require.NoError(t, store.Commit(ctx, key, ledger.Commit{PutTouchPoints: points}))
-	return site{t: t, console: console.New(console.Options{Store: store, Token: "secret", Tenant: "default", Log: log, Now: now})}
+	return site{t: t, store: store, console: console.New(console.Options{Store: store, Token: "secret", Tenant: "default", Log: log, Now: now})}
 }
 
 func (s site) get(path, password string) (int, http.Header, string) {

@@ -96,6 +96,13 @@ type RuleTotal struct {
 	RuleCount
 }
 
+// FiringTotal is how many firings of a rule are in a state.
+type FiringTotal struct {
+	Rule  string
+	State FiringState
+	Count int
+}
+
 // Firings keeps what rules know and do.
 type Firings interface {
 	// BeginRule notes that a rule is looked at from now on, and returns since when it
@@ -111,4 +118,6 @@ type Firings interface {
 	RuleCounts(ctx context.Context, key Key) ([]RuleCount, error)
 	// RuleTotals returns those of all connections.
 	RuleTotals(ctx context.Context) ([]RuleTotal, error)
+	// FiringTotals counts the firings of a connection that are kept, by rule and state.
+	FiringTotals(ctx context.Context, key Key) ([]FiringTotal, error)
 }

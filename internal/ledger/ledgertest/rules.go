@@ -104,6 +104,12 @@ func ruleList(w *world) {
 	found, _, err = w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{Rule: "lost"}, ledger.ListOptions{})
 	w.ok(err)
 	require.Empty(w, found)
+	totals, err := w.store.FiringTotals(w.ctx, w.key)
+	w.ok(err)
+	require.Equal(w, []ledger.FiringTotal{{Rule: "won", State: ledger.FiringOpen, Count: 2}, {Rule: "won", State: ledger.FiringParked, Count: 1}}, totals)
+	totals, err = w.store.FiringTotals(w.ctx, ledger.Key{Tenant: "tenant-2", Connection: w.key.Connection})
+	w.ok(err)
+	require.Empty(w, totals)
 }
 
 func ruleCounts(w *world) {

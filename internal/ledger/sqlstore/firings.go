@@ -259,3 +259,19 @@ func (s *Store) RuleTotals(ctx context.Context) ([]ledger.RuleTotal, error) {
 	})
 	return items, err
 }
+
+// FiringTotals implements ledger.Firings.
+func (s *Store) FiringTotals(ctx context.Context, key ledger.Key) ([]ledger.FiringTotal, error) {
+	var totals []ledger.FiringTotal
+	err := s.read(ctx, func(t *txn) error {
+		totals = nil
+		return t.rows(`SELECT rule, state, COUNT(*) FROM firings WHERE tenant_id = $1 AND connection_id = $2 GROUP BY rule, state ORDER BY rule, state`,
+			[]any{key.Tenant, key.Connection}, func(scan func(...any) error) error {
+				var one ledger.FiringTotal
+				err := scan(&one.Rule, &one.State, &one.Count)
+				totals = append(totals, one)
+				return err
+			})
+	})
+	return totals, err
+}
