@@ -71,3 +71,26 @@ func TestWhatWasDecidedIsDoneThoughTheRecordIsMerged(t *testing.T) {
 	require.Empty(t, b.firings(ledger.FiringOpen))
 	require.Contains(t, c.said(), `{"name":"Ane"}`)
 }
+
+// What was discarded is not sent with what fires later.
+func TestWhatWasDiscardedIsNotSentLater(t *testing.T) {
+	c := newChat(t)
+	b := start(t, setup{edit: withRules(wonRule), variables: map[string]string{"CHAT": c.URL}})
+	c.answering(http.StatusUnprocessableEntity)
+	deal := b.deal(map[string]any{"name": "Big one", "value": 1, "status": "won"})
+	b.event("won", deal, "e1")
+	b.settle()
+	letters := b.letters()
+	require.Len(t, letters, 1)
+	require.NoError(t, b.store.DiscardDeadLetter(b.ctx, b.key, letters[0].ID, "told by phone"))
+	require.Empty(t, b.firings(ledger.FiringParked))
+	c.answering(0)
+	b.editDeal(deal, map[string]any{"status": "open"})
+	b.event("won", deal, "e2")
+	b.settle()
+	require.Empty(t, c.said())
+	b.editDeal(deal, map[string]any{"status": "won", "value": 2})
+	b.event("won", deal, "e3")
+	b.settle()
+	require.Len(t, c.said(), 1, "the second win alone")
+}

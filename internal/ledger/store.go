@@ -192,7 +192,8 @@ type DeadLetters interface {
 	// their records in the same transaction, under runID if given; it returns
 	// how many.
 	ReplayDeadLetters(ctx context.Context, key Key, ids []string, runID string) (int, error)
-	// DiscardDeadLetter ends an open one for the reason given.
+	// DiscardDeadLetter ends an open one for the reason given, and with it the parked
+	// firings of its record if its stream is that of a rule.
 	DiscardDeadLetter(ctx context.Context, key Key, id, reason string) error
 }
 
