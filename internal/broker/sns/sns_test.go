@@ -152,6 +152,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"too old":                     {before: func(f map[string]string) { f["Timestamp"] = "2026-11-22T10:50:00Z" }},
 		"of the future":               {before: func(f map[string]string) { f["Timestamp"] = "2026-11-22T12:06:00Z" }},
 		"no time":                     {before: func(f map[string]string) { f["Timestamp"] = "" }},
+		"a certificate with a query":  {before: func(f map[string]string) { f["SigningCertURL"] += "?again=1" }},
 		"a certificate elsewhere":     {before: func(f map[string]string) { f["SigningCertURL"] = "https://evil.example.com/cert.pem" }},
 		"a certificate over http": {before: func(f map[string]string) {
 			f["SigningCertURL"] = strings.Replace(f["SigningCertURL"], "https", "http", 1)
