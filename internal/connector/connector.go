@@ -104,7 +104,7 @@ type Describer interface {
 
 // FieldShape is what a server says of one of its fields.
 type FieldShape struct {
-	// Name is the field's own, without what lies inside it; Type the vendor's word.
+	// Name is the field's path, without what lies inside it; Type the vendor's word.
 	Name, Type string
 	// Required fields must be sent with a create, ReadOnly ones are never sent.
 	Required, ReadOnly bool

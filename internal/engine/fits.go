@@ -36,7 +36,7 @@ func ShapeTypes(stream *integration.Stream, side record.Side, described []connec
 		}
 		for n := range stream.Fields {
 			for _, path := range pathsOf(&stream.Fields[n], side) {
-				if topOf(path) == shape.Name {
+				if within(path, shape.Name) {
 					types[shape.Name] = shape.Type
 				}
 			}
@@ -56,23 +56,22 @@ func CompareShapes(stream *integration.Stream, side record.Side, described []con
 		known[one.Name] = connector.FieldShape{Name: one.Name, ReadOnly: true}
 	}
 	var found []ledger.ShapeFinding
-	sent := map[string]bool{topOf(stream.Marker.Of(side)): true}
+	sent := []string{stream.Marker.Of(side)}
 	for n := range stream.Fields {
 		field := &stream.Fields[n]
 		written := field.Written(side)
 		for _, path := range pathsOf(field, side) {
 			found = append(found, fitsPlace(stream, side, field, path, written, known, before)...)
 		}
-		for _, path := range written {
-			sent[topOf(path)] = true
-		}
+		sent = append(sent, written...)
 		found = append(found, fitsValues(stream, field, side, known)...)
 	}
 	if !stream.Writes(side) {
 		return found
 	}
 	for _, shape := range described {
-		if shape.Required && !shape.ReadOnly && !sent[shape.Name] {
+		filled := slices.ContainsFunc(sent, func(path string) bool { return within(path, shape.Name) })
+		if shape.Required && !shape.ReadOnly && !filled {
 			found = append(found, ledger.ShapeFinding{Code: ShapeRequired, Field: shape.Name, Text: shape.Name + " must be sent with each new record, and no field writes it"})
 		}
 	}
@@ -81,15 +80,15 @@ func CompareShapes(stream *integration.Stream, side record.Side, described []con
 
 // fitsPlace compares one path of a field.
 func fitsPlace(stream *integration.Stream, side record.Side, field *integration.Field, path string, written []string, known map[string]connector.FieldShape, before map[string]string) []ledger.ShapeFinding {
-	shape, ok := known[topOf(path)]
-	was := before[topOf(path)]
+	shape, ok := shapeAt(path, known)
+	was := before[shape.Name]
 	switch {
 	case !ok:
-		return []ledger.ShapeFinding{{Code: ShapeMissing, Field: field.Name, Text: fmt.Sprintf("%s: there is no field %s (any more)", field.Name, topOf(path))}}
+		return []ledger.ShapeFinding{{Code: ShapeMissing, Field: field.Name, Text: fmt.Sprintf("%s: there is no field %s (any more)", field.Name, lacking(path, known))}}
 	case stream.Writes(side) && shape.ReadOnly && slices.Contains(written, path):
-		return []ledger.ShapeFinding{{Code: ShapeReadOnly, Field: field.Name, Text: fmt.Sprintf("%s: %s cannot be written: narrow the field's direction", field.Name, topOf(path))}}
+		return []ledger.ShapeFinding{{Code: ShapeReadOnly, Field: field.Name, Text: fmt.Sprintf("%s: %s cannot be written: narrow the field's direction", field.Name, shape.Name)}}
 	case was != "" && shape.Type != "" && was != shape.Type:
-		return []ledger.ShapeFinding{{Code: ShapeType, Field: field.Name, Text: fmt.Sprintf("%s: %s was of type %s and is of type %s now", field.Name, topOf(path), was, shape.Type)}}
+		return []ledger.ShapeFinding{{Code: ShapeType, Field: field.Name, Text: fmt.Sprintf("%s: %s was of type %s and is of type %s now", field.Name, shape.Name, was, shape.Type)}}
 	}
 	return nil
 }
@@ -131,7 +130,38 @@ func pathsOf(field *integration.Field, side record.Side) []string {
 	return field.Written(side)
 }
 
-func topOf(path string) string {
-	top, _, _ := strings.Cut(path, ".")
-	return top
+// within reports whether a path is that of a field or of what lies inside it.
+func within(path, name string) bool {
+	return path == name || strings.HasPrefix(path, name+".")
+}
+
+// shapeAt is the described field that a path is of or lies in, the innermost one.
+func shapeAt(path string, known map[string]connector.FieldShape) (connector.FieldShape, bool) {
+	for {
+		if shape, ok := known[path]; ok {
+			return shape, true
+		}
+		last := strings.LastIndexByte(path, '.')
+		if last < 0 {
+			return connector.FieldShape{}, false
+		}
+		path = path[:last]
+	}
+}
+
+// lacking is the part of a path that no described field has: one step more than what is known.
+func lacking(path string, known map[string]connector.FieldShape) string {
+	for at := 0; at < len(path); at++ {
+		if path[at] != '.' {
+			continue
+		}
+		inside := false
+		for name := range known {
+			inside = inside || strings.HasPrefix(name, path[:at+1])
+		}
+		if !inside {
+			return path[:at]
+		}
+	}
+	return path
 }

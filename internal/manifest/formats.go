@@ -100,6 +100,9 @@ func (c *Common) requests() map[string]*Request {
 			all[key] = &listing.Request
 		}
 	}
+	if c.Describe != nil {
+		all["describe"] = &c.Describe.Request
+	}
 	if c.Get != nil {
 		all["get"] = &c.Get.Request
 	}
@@ -142,7 +145,11 @@ func (d *decoder) formats(common Common, at func(key string) string) {
 
 // shapes checks what a format asks of the calls of an object.
 func (d *decoder) shapes(object *Object, path string) {
-	for key, listing := range map[string]*Listing{"list": object.List, "changes": object.Changes, "search": object.Search, "deleted": object.Deleted} {
+	var described *Listing
+	if object.Describe != nil {
+		described = &object.Describe.Listing
+	}
+	for key, listing := range map[string]*Listing{"list": object.List, "changes": object.Changes, "search": object.Search, "deleted": object.Deleted, "describe": described} {
 		if listing == nil {
 			continue
 		}
@@ -155,7 +162,7 @@ func (d *decoder) shapes(object *Object, path string) {
 			if listing.Paging.Kind != PagingNone || listing.Rows != "." {
 				d.wrong(join(path, key), "a CSV file is read row by row: it has no paging and no rows")
 			}
-			if key == "search" || key == "deleted" {
+			if key == "search" || key == "deleted" || key == "describe" {
 				d.wrong(join(path, key), "cannot be in CSV")
 			}
 		}

@@ -37,6 +37,7 @@ func (m *Manifest) inherit() {
 		if !object.Scan {
 			take(&own.Changes, all.Changes)
 			take(&own.Search, all.Search)
+			take(&own.Describe, all.Describe)
 		}
 		take(&own.Deleted, all.Deleted)
 		for _, relation := range object.Relations {
@@ -67,6 +68,9 @@ func (c *Common) methods() {
 		if listing != nil {
 			usual(&listing.Request, http.MethodGet)
 		}
+	}
+	if c.Describe != nil {
+		usual(&c.Describe.Request, http.MethodGet)
 	}
 	if c.Get != nil {
 		usual(&c.Get.Request, http.MethodGet)

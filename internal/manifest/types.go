@@ -156,6 +156,8 @@ type Common struct {
 	Delete  *Request `yaml:"delete"`
 	// Deleted lists ids of deleted records.
 	Deleted *Listing `yaml:"deleted"`
+	// Describe lists the fields of the collection as the system describes them; nil: it does not.
+	Describe *Describing `yaml:"describe"`
 }
 
 // Object is one collection.
@@ -170,7 +172,7 @@ type Object struct {
 	Words []string `yaml:"words"`
 	// ReadOnly: nothing is created, changed or deleted.
 	ReadOnly bool `yaml:"read_only"`
-	// Scan: the common changes and search do not hold here, everything is read each time.
+	// Scan: the common changes, search and describe do not hold here, everything is read each time.
 	Scan bool `yaml:"scan"`
 	// Fields is {fields} in requests: what the server is asked to show.
 	Fields []string `yaml:"fields"`

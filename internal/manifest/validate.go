@@ -191,6 +191,9 @@ func (d *decoder) common(common Common, path string) {
 			d.listing(key, listing, at(key))
 		}
 	}
+	if common.Describe != nil {
+		d.describing(common.Describe, at("describe"))
+	}
 	if common.Get != nil {
 		needs := []string{"id"}
 		if common.Get.Format == FormatCSV || common.Get.Format == "" && common.Format == FormatCSV {

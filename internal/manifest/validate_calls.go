@@ -56,6 +56,18 @@ func (d *decoder) relation(object *Object, name string, relation *Relation, path
 	}
 }
 
+// describing checks what names the fields of a collection.
+func (d *decoder) describing(said *Describing, path string) {
+	d.listing("describe", &said.Listing, path)
+	d.paths(path, said.Name, said.Type, said.Required, said.ReadOnly, said.Values, said.Value)
+	if said.Name == "" || said.Name == "." {
+		d.wrong(join(path, "name"), "must be the path of the field's name in a row")
+	}
+	if said.Prefix != "" && !strings.HasSuffix(said.Prefix, ".") {
+		d.wrong(join(path, "prefix"), "must end with a dot: it makes a path of a record of the field's name")
+	}
+}
+
 func (d *decoder) webhook(webhook *Webhook, path string) {
 	d.signature(webhook.Signature, join(path, "signature"))
 	events := webhook.Events

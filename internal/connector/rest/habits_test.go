@@ -3,16 +3,13 @@ package rest_test
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -359,91 +356,5 @@ func TestALinkElsewhere(t *testing.T) {
 		}), connector.Auth{Kind: transport.KindNone})
 		_, err := conn.List(t.Context(), connector.ListRequest{Object: "rows"})
 		require.ErrorContains(t, err, "a next page below base_url", address)
-	}
-}
-
-// TestChangeFilters: the moment itself is included, in each form of time.
-func TestChangeFilters(t *testing.T) {
-	since := time.Unix(1795348800+10, 0)
-	for form, want := range map[string]string{
-		"rfc3339": since.UTC().Format(time.RFC3339), "rfc3339_ms": since.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"epoch_s": "1795348810", "epoch_ms": "1795348810000", "date": since.UTC().Format(time.DateOnly), "epoch_s, after: true": "1795348809",
-	} {
-		s := stock(20)
-		conn := open(t, habit(`list: {path: /rows, query: {since: "{since}"}, since: `+form+`}`), s.handler(func(s *shop, w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Has("since") {
-				show(w, s.slice(10, 1000))
-				return
-			}
-			show(w, s.slice(0, 1000))
-		}), connector.Auth{Kind: transport.KindNone})
-		page, err := conn.List(t.Context(), connector.ListRequest{Object: "rows", Since: since})
-		require.NoError(t, err)
-		require.Len(t, page.Records, 10)
-		require.False(t, page.Whole)
-		require.Equal(t, want, s.sent[0].URL.Query().Get("since"))
-		page, err = conn.List(t.Context(), connector.ListRequest{Object: "rows"})
-		require.NoError(t, err)
-		require.True(t, page.Whole)
-		require.Len(t, page.Records, 20)
-	}
-	s := stock(3)
-	conn := open(t, habit(`list: {path: /rows}`), s.handler(func(s *shop, w http.ResponseWriter, _ *http.Request) { show(w, s.slice(0, 9)) }), connector.Auth{Kind: transport.KindNone})
-	page, err := conn.List(t.Context(), connector.ListRequest{Object: "rows", Since: since})
-	require.NoError(t, err)
-	require.True(t, page.Whole, "without a filter everything is read")
-	require.False(t, strings.Contains(s.sent[0].URL.RawQuery, "since"))
-}
-
-// TestPagingsDriftAnyHow: at random, rows vanish, move to the end and are added at
-// both ends between any two calls. Rows that stood still all the time are listed.
-func TestPagingsDriftAnyHow(t *testing.T) {
-	ways := pagings()
-	for _, name := range []string{"page", "page from zero, told when it is the last", "page with a total", "offset", "offset with a total and a smaller page than asked for"} {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(100) {
-				random := rand.New(rand.NewPCG(seed, 7))
-				s := stock(30 + random.IntN(40))
-				still := map[string]bool{}
-				for _, row := range s.slice(0, 1000) {
-					still[fmt.Sprint(row["id"])] = true
-				}
-				serve := func(s *shop, w http.ResponseWriter, r *http.Request) {
-					if len(s.sent) < 40 { // they do not work for ever
-						s.disturb(random, still)
-					}
-					ways[name].serve(s, w, r)
-				}
-				conn := open(t, habit(ways[name].part), s.handler(serve), connector.Auth{Kind: transport.KindNone})
-				found := listed(t, conn, connector.ListRequest{Object: "rows"}, nil)
-				for id := range still {
-					require.Contains(t, found, id, "seed %d", seed)
-				}
-			}
-		})
-	}
-}
-
-// disturb does what people do between two calls, and notes which rows no longer stand still.
-func (s *shop) disturb(random *rand.Rand, still map[string]bool) {
-	for range random.IntN(4) {
-		count := len(s.slice(0, 1000))
-		if count < 8 {
-			return
-		}
-		at := random.IntN(count)
-		id := fmt.Sprint(s.slice(at, at+1)[0]["id"])
-		switch random.IntN(4) {
-		case 0:
-			s.take(func(i int) bool { return i == at })
-			delete(still, id)
-		case 1:
-			s.touch(at)
-			delete(still, id)
-		case 2:
-			s.mu.Lock()
-			s.rows = append(s.rows, map[string]any{"id": strconv.Itoa(10_000 + len(s.sent)*10 + random.IntN(10)), "changed": 1795348800})
-			s.mu.Unlock()
-		}
 	}
 }

@@ -161,7 +161,9 @@ func (c *client) nextWindow(object *manifest.Object, at place, page connector.Pa
 	if since <= at.Since {
 		return connector.Page{}, c.standstill(object)
 	}
-	page.Next = place{Since: since, Size: at.Size, Anew: at.Anew}.encode()
+	// What changed since may be asked with another call than what was listed so far.
+	changes := object.ChangesBy()
+	page.Next = place{Since: since, Size: min(at.Size, changes.Size), Page: first(changes), Anew: at.Anew}.encode()
 	return page, nil
 }
 

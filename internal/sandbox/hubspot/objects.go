@@ -191,8 +191,8 @@ func (s *Server) properties(t *world.Table) handler {
 	return func(*front.Request) front.Response {
 		results := []any{}
 		for i := range t.Schema.Fields {
-			field := &t.Schema.Fields[i]
-			if field.Name == associated {
+			field := s.World.Shaped(t.Schema.Name, &t.Schema.Fields[i])
+			if field == nil || field.Name == associated {
 				continue
 			}
 			kind, control := "string", "text"
@@ -202,15 +202,23 @@ func (s *Server) properties(t *world.Table) handler {
 			case world.Instant:
 				kind, control = "datetime", "date"
 			}
-			options := []any{}
-			for at, value := range field.Enum {
-				options = append(options, map[string]any{"label": value, "value": value, "displayOrder": at, "hidden": false})
-			}
-			results = append(results, map[string]any{"name": field.Name, "label": field.Name, "type": kind, "fieldType": control, "options": options,
-				"hasUniqueValue": slices.Contains(t.Schema.Unique, field.Name), "archived": false})
+			results = append(results, described(field, kind, control, slices.Contains(t.Schema.Unique, field.Name), false))
+		}
+		for _, name := range kept(t.Schema.Name) {
+			results = append(results, described(&world.Field{Name: name}, "string", "text", false, true))
 		}
 		return front.Response{Status: http.StatusOK, Body: map[string]any{"results": results}}
 	}
+}
+
+// described is a property as HubSpot describes it. What HubSpot keeps itself has a value that is read-only.
+func described(field *world.Field, kind, control string, unique, own bool) map[string]any {
+	options := []any{}
+	for at, value := range field.Enum {
+		options = append(options, map[string]any{"label": value, "value": value, "displayOrder": at, "hidden": false})
+	}
+	return map[string]any{"name": field.Name, "label": field.Name, "type": kind, "fieldType": control, "options": options, "hasUniqueValue": unique, "archived": false,
+		"modificationMetadata": map[string]any{"archivable": !own, "readOnlyDefinition": own, "readOnlyValue": own}}
 }
 
 // sent reads the properties of a write. A null says nothing, the empty text empties.
