@@ -71,34 +71,40 @@ func schemas() []*world.Schema {
 			Unique: []string{"external_ref"},
 			Exact:  []string{"external_ref"},
 		},
-		{
-			// What a shop sold.
-			Name: "orders",
-			Fields: common(contact, owner, world.Field{Name: "title", Type: world.Text, Required: true, MaxLen: 200},
-				world.Field{Name: "number", Type: world.Text, MaxLen: 60}, world.Field{Name: "amount", Type: world.Object, Valid: checkAmount},
-				world.Field{Name: "status", Type: world.Enum, Enum: []string{"open", "paid", "shipped", "cancelled"}, Default: "open"},
-				world.Field{Name: "customer_name", Type: world.Text, MaxLen: 200}, world.Field{Name: "customer_email", Type: world.Email, MaxLen: 254},
-				world.Field{Name: "placed_at", Type: world.Instant}),
-			Unique: []string{"number", "external_ref"},
-			Exact:  []string{"number", "external_ref"},
-		},
-		{
-			// What visitors sent by a form of a web page.
-			Name: "submissions",
-			Fields: common(world.Field{Name: "form", Type: world.Text, Required: true, MaxLen: 100}, world.Field{Name: "name", Type: world.Text, MaxLen: 200},
-				world.Field{Name: "email", Type: world.Email, MaxLen: 254}, world.Field{Name: "phone", Type: world.Phone, MaxLen: 40},
-				world.Field{Name: "message", Type: world.Text, MaxLen: 5000}, world.Field{Name: "spam", Type: world.Bool, Default: false}),
-			Unique: []string{"external_ref"},
-			Exact:  []string{"external_ref"},
-		},
+		orders(contact, owner),
+		submissions(),
 		{
 			Name: "users",
 			Fields: []world.Field{{Name: "name", Type: world.Text, Required: true}, {Name: "email", Type: world.Email, Required: true},
 				{Name: "active", Type: world.Bool, Default: true}},
-			Unique:   []string{"email"},
-			Exact:    []string{"email"},
-			ReadOnly: true,
+			Unique: []string{"email"}, Exact: []string{"email"}, ReadOnly: true,
 		},
+	}
+}
+
+// orders are what a shop sold.
+func orders(contact, owner world.Field) *world.Schema {
+	return &world.Schema{
+		Name: "orders",
+		Fields: common(contact, owner, world.Field{Name: "title", Type: world.Text, Required: true, MaxLen: 200},
+			world.Field{Name: "number", Type: world.Text, MaxLen: 60}, world.Field{Name: "amount", Type: world.Object, Valid: checkAmount},
+			world.Field{Name: "status", Type: world.Enum, Enum: []string{"open", "paid", "shipped", "cancelled"}, Default: "open"},
+			world.Field{Name: "customer_name", Type: world.Text, MaxLen: 200}, world.Field{Name: "customer_email", Type: world.Email, MaxLen: 254},
+			world.Field{Name: "placed_at", Type: world.Instant}),
+		Unique: []string{"number", "external_ref"},
+		Exact:  []string{"number", "external_ref"},
+	}
+}
+
+// submissions are what visitors sent by a form of a web page.
+func submissions() *world.Schema {
+	return &world.Schema{
+		Name: "submissions",
+		Fields: common(world.Field{Name: "form", Type: world.Text, Required: true, MaxLen: 100}, world.Field{Name: "name", Type: world.Text, MaxLen: 200},
+			world.Field{Name: "email", Type: world.Email, MaxLen: 254}, world.Field{Name: "phone", Type: world.Phone, MaxLen: 40},
+			world.Field{Name: "message", Type: world.Text, MaxLen: 5000}, world.Field{Name: "spam", Type: world.Bool, Default: false}),
+		Unique: []string{"external_ref"},
+		Exact:  []string{"external_ref"},
 	}
 }
 
