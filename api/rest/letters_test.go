@@ -79,6 +79,15 @@ func TestManyDeadLettersAtOnce(t *testing.T) {
 	h.call("POST", list+"/correct", `{"all": true, "fields": {}}`).problem(t, http.StatusUnprocessableEntity, "usage")
 }
 
+// TestACorrectionNamesAFieldOfItsRecord: a typo would look done, and change nothing.
+func TestACorrectionNamesAFieldOfItsRecord(t *testing.T) {
+	h := start(t)
+	list := h.parked(t, h.active())
+	got := h.call("POST", list+"/correct", `{"ids": ["a"], "fields": {"phne": "+55 11 99999-0000"}}`)
+	require.Equal(t, map[string]any{"done": 0.0, "refused": 1.0}, got.body["counts"])
+	require.Empty(t, h.call("GET", "/api/v1/dead-letters/a", nil).body["fields"])
+}
+
 // TestDeadLettersOfAnotherConnection are nobody's here.
 func TestDeadLettersOfAnotherConnection(t *testing.T) {
 	h := start(t)

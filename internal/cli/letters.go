@@ -181,7 +181,10 @@ func tellOutcome(command *cobra.Command, outcome letters.Outcome) error {
 		failed = append(failed, row{"id": failure.ID, "outcome": failure.Outcome, "message": failure.Message, "line": failure.Line})
 	}
 	if asJSON {
-		return printJSON(out, row{"counts": outcome.Counts, "failed": failed})
+		if err := printJSON(out, row{"counts": outcome.Counts, "failed": failed}); err != nil {
+			return err
+		}
+		return notAllDone(outcome)
 	}
 	for _, name := range slices.Sorted(maps.Keys(outcome.Counts)) {
 		if _, err := fmt.Fprintf(out, "%s: %d\n", name, outcome.Counts[name]); err != nil {
@@ -189,9 +192,21 @@ func tellOutcome(command *cobra.Command, outcome letters.Outcome) error {
 		}
 	}
 	for _, failure := range outcome.Failed {
-		if _, err := fmt.Fprintf(out, "%s %s: %s\n", failure.ID, failure.Outcome, failure.Message); err != nil {
+		at := ""
+		if failure.Line > 0 {
+			at = fmt.Sprintf("line %d: ", failure.Line)
+		}
+		if _, err := fmt.Fprintf(out, "%s%s %s: %s\n", at, failure.ID, failure.Outcome, failure.Message); err != nil {
 			return err
 		}
 	}
-	return nil
+	return notAllDone(outcome)
+}
+
+// notAllDone is an error where any is not done: a script must not take it for done.
+func notAllDone(outcome letters.Outcome) error {
+	if len(outcome.Failed) == 0 {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%d dead letters are not done", len(outcome.Failed))
 }

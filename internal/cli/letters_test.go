@@ -38,6 +38,15 @@ func TestManyParkedRecords(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ledger.Values{"phone": "+55 11 5555-0000"}, letter.Overrides)
 
+	require.Equal(t, fault.ExitCode(fault.Conflict), s.run("dead-letters", "crm", "--field", "stage", "--set", `stge="new"`), "a field that nothing has")
+	require.Contains(t, s.out.String(), "done: 0\nrefused: 1\ndlc refused: stge is no field of the stream leads")
+	gone := filepath.Join(t.TempDir(), "gone.csv")
+	text, err := os.ReadFile(table)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(gone, []byte(strings.Replace(string(text), "dlc", "dlx", 1)), 0o600))
+	require.Equal(t, fault.ExitCode(fault.Conflict), s.run("dead-letters", "crm", "--import", gone))
+	require.Regexp(t, `line \d: dlx not_found`, s.out.String())
+
 	require.Zero(t, s.run("dead-letters", "crm", "--field", "phone", "--set", `phone="+49 1"`), s.err.String())
 	require.Equal(t, "done: 2\n", s.out.String())
 	require.Zero(t, s.run("dead-letters", "crm", "--field", "stage", "--discard", "test"), s.err.String())

@@ -293,3 +293,25 @@ func TestDeleteGoesOnInTheBackgroundWhenItIsSlow(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, done)
 }
+
+// TestACorrectionNamesAFieldOfItsRecord: a typo would look done, and change nothing. What a
+// rule was about to send has fields of its own, and a record that could not be read none.
+func TestACorrectionNamesAFieldOfItsRecord(t *testing.T) {
+	r := newRig(t)
+	put := func(id, stream string, values ledger.Values) {
+		require.NoError(t, r.Store.Commit(t.Context(), r.key, ledger.Commit{PutDeadLetters: []ledger.DeadLetter{{
+			ID: id, Stream: stream, Ref: record.Ref{Side: record.Left, Object: "leads", ID: id}, State: ledger.DeadLetterOpen, FirstAt: time.Now(), LastAt: time.Now(), Values: values,
+		}}}))
+	}
+	put("read", "leads", ledger.Values{"phone": nil, "name": "Ana"})
+	put("unread", "leads", nil)
+	put("rule", "rules.won", ledger.Values{"name": "Ana"})
+	_, err := r.PatchDeadLetter(t.Context(), "read", ledger.Values{"phne": "+55 11 99999-0000"})
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.Contains(t, err.Error(), "phne is no field")
+	for id, field := range map[string]string{"read": "phone", "unread": "phone", "rule": "body"} {
+		letter, err := r.PatchDeadLetter(t.Context(), id, ledger.Values{field: "+55 11 99999-0000"})
+		require.NoError(t, err, id)
+		require.Equal(t, ledger.Values{field: "+55 11 99999-0000"}, letter.Overrides)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/accord-sync/accord/activities"
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/ledger/letters"
 	"github.com/accord-sync/accord/workflows"
 )
 
@@ -134,7 +135,7 @@ func (c *Control) PatchDeadLetter(ctx context.Context, id string, overrides ledg
 	if err != nil {
 		return ledger.DeadLetter{}, err
 	}
-	return c.Store.PatchDeadLetter(ctx, key, id, overrides)
+	return letters.Correct(ctx, c.Store, key, id, overrides)
 }
 
 // Discard ends an open dead letter; reason is the person's.

@@ -69,7 +69,7 @@ func (d *decoder) roomFor(v value, have int) bool {
 // secretAllowed keeps secrets out of addresses, expressions and everything else
 // that may be shown, logged or quoted in a problem.
 func secretAllowed(path string) bool {
-	if strings.HasPrefix(path, rulePrefix) {
+	if strings.HasPrefix(path, RulePrefix) {
 		return secretOfRule(path)
 	}
 	for _, side := range []string{"left", "right"} {

@@ -86,8 +86,8 @@ func (d *decoder) streams(i *Integration, all *object) {
 		if !isName(name) {
 			d.problem(all.key(name), "%q is not a name: letters, digits, - _ .", name)
 		}
-		if strings.HasPrefix(name, rulePrefix) {
-			d.problem(all.key(name), "names that begin with %s are those of rules", rulePrefix)
+		if strings.HasPrefix(name, RulePrefix) {
+			d.problem(all.key(name), "names that begin with %s are those of rules", RulePrefix)
 		}
 		given := all.take(name)
 		if !given.given() {

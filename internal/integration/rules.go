@@ -9,8 +9,8 @@ import (
 // ModeRule is the mode of the one-sided stream that watches for a rule.
 const ModeRule = "rule"
 
-// rulePrefix begins the names of the streams that rules are made into.
-const rulePrefix = "rules."
+// RulePrefix begins the names of the streams that rules are made into.
+const RulePrefix = "rules."
 
 // How often a rule fires for one record.
 const (
@@ -151,4 +151,4 @@ func (i *Integration) Rule(name string) *Rule {
 }
 
 // StreamName is the name of the one-sided stream that watches for the rule.
-func (r *Rule) StreamName() string { return rulePrefix + r.Name }
+func (r *Rule) StreamName() string { return RulePrefix + r.Name }

@@ -8,8 +8,10 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/integration"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -77,9 +79,25 @@ func (d Desk) Discard(ctx context.Context, chosen Chosen, reason string) (Outcom
 // Correct gives them values for their next replay, the same for all.
 func (d Desk) Correct(ctx context.Context, chosen Chosen, values ledger.Values) (Outcome, error) {
 	return d.each(ctx, chosen, func(id string) error {
-		_, err := d.Store.PatchDeadLetter(ctx, d.Key, id, maps.Clone(values))
+		_, err := Correct(ctx, d.Store, d.Key, id, values)
 		return err
 	})
+}
+
+// Correct gives one of them values for its next replay. A field that its record has
+// not is fault.Usage: nobody would ever see what was meant.
+func Correct(ctx context.Context, store ledger.DeadLetters, key ledger.Key, id string, values ledger.Values) (ledger.DeadLetter, error) {
+	_, letter, err := store.FindDeadLetter(ctx, id)
+	if err != nil {
+		return ledger.DeadLetter{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		_, known := letter.Values[name]
+		if !known && len(letter.Values) > 0 && !strings.HasPrefix(letter.Stream, integration.RulePrefix) {
+			return ledger.DeadLetter{}, fault.New(fault.Usage, "%s is no field of the stream %s: name a key under its fields", name, letter.Stream)
+		}
+	}
+	return store.PatchDeadLetter(ctx, key, id, maps.Clone(values))
 }
 
 // Again replays them.
