@@ -8,6 +8,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/ledger/letters"
+	"github.com/accord-sync/accord/internal/ledger/sheet"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -165,7 +166,7 @@ func historyCells(entry ledger.HistoryEntry) []string {
 	cells := []string{entry.At.UTC().Format(time.RFC3339Nano), entry.Stream, string(entry.Ref.Side), entry.Ref.Object, entry.Ref.ID, entry.Field, string(entry.Op),
 		letters.Spell(record.Plain(entry.Old)), letters.Spell(record.Plain(entry.New)), string(entry.Cause.Kind), entry.RunID, entry.RequestID}
 	for i := range cells {
-		cells[i] = letters.Harmless(cells[i])
+		cells[i] = sheet.Harmless(cells[i])
 	}
 	return cells
 }

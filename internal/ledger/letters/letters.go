@@ -73,13 +73,15 @@ type Desk struct {
 
 // Discard ends them, for the reason given.
 func (d Desk) Discard(ctx context.Context, chosen Chosen, reason string) (Outcome, error) {
-	return d.each(ctx, chosen, func(id string) error { return d.Store.DiscardDeadLetter(ctx, d.Key, id, reason) })
+	return d.each(ctx, chosen, func(letter ledger.DeadLetter) error {
+		return d.Store.DiscardDeadLetter(ctx, d.Key, letter.ID, reason)
+	})
 }
 
 // Correct gives them values for their next replay, the same for all.
 func (d Desk) Correct(ctx context.Context, chosen Chosen, values ledger.Values) (Outcome, error) {
-	return d.each(ctx, chosen, func(id string) error {
-		_, err := Correct(ctx, d.Store, d.Key, id, values)
+	return d.each(ctx, chosen, func(letter ledger.DeadLetter) error {
+		_, err := correct(ctx, d.Store, d.Key, letter, values)
 		return err
 	})
 }
@@ -91,25 +93,28 @@ func Correct(ctx context.Context, store ledger.DeadLetters, key ledger.Key, id s
 	if err != nil {
 		return ledger.DeadLetter{}, err
 	}
+	return correct(ctx, store, key, letter, values)
+}
+
+func correct(ctx context.Context, store ledger.DeadLetters, key ledger.Key, letter ledger.DeadLetter, values ledger.Values) (ledger.DeadLetter, error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		_, known := letter.Values[name]
 		if !known && len(letter.Values) > 0 && !strings.HasPrefix(letter.Stream, integration.RulePrefix) {
 			return ledger.DeadLetter{}, fault.New(fault.Usage, "%s is no field of the stream %s: name a key under its fields", name, letter.Stream)
 		}
 	}
-	return store.PatchDeadLetter(ctx, key, id, maps.Clone(values))
+	return store.PatchDeadLetter(ctx, key, letter.ID, maps.Clone(values))
 }
 
 // Again replays them.
 func (d Desk) Again(ctx context.Context, chosen Chosen) (Outcome, error) {
 	var open []string
-	outcome, err := d.each(ctx, chosen, func(id string) error {
-		_, letter, err := d.Store.FindDeadLetter(ctx, id)
-		if err == nil && letter.State != ledger.DeadLetterOpen {
+	outcome, err := d.each(ctx, chosen, func(letter ledger.DeadLetter) error {
+		if letter.State != ledger.DeadLetterOpen {
 			return fault.New(fault.Conflict, "the dead letter is not open any more, it is %s", letter.State)
 		}
-		open = append(open, id)
-		return err
+		open = append(open, letter.ID)
+		return nil
 	})
 	if err != nil {
 		return outcome, err
@@ -129,7 +134,7 @@ func (d Desk) Again(ctx context.Context, chosen Chosen) (Outcome, error) {
 
 // each does something to each, and tells what became of it. The error is one of the
 // ledger's own, or of the choice.
-func (d Desk) each(ctx context.Context, chosen Chosen, act func(id string) error) (Outcome, error) {
+func (d Desk) each(ctx context.Context, chosen Chosen, act func(letter ledger.DeadLetter) error) (Outcome, error) {
 	var outcome Outcome
 	outcome.count(Done, 0)
 	ids, err := d.ids(ctx, chosen)
@@ -151,13 +156,13 @@ func (d Desk) each(ctx context.Context, chosen Chosen, act func(id string) error
 }
 
 // one does something to one dead letter of this connection.
-func (d Desk) one(ctx context.Context, id string, act func(id string) error) (*Failure, error) {
-	key, _, err := d.Store.FindDeadLetter(ctx, id)
+func (d Desk) one(ctx context.Context, id string, act func(letter ledger.DeadLetter) error) (*Failure, error) {
+	key, letter, err := d.Store.FindDeadLetter(ctx, id)
 	if err == nil && key != d.Key {
 		err = fault.New(fault.NotFound, "there is no dead letter %s of this connection", id)
 	}
 	if err == nil {
-		err = act(id)
+		err = act(letter)
 	}
 	coded := fault.As(err)
 	switch {

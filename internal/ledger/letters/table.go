@@ -16,6 +16,7 @@ import (
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/ledger/sheet"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -59,7 +60,7 @@ func Write(out io.Writer, found []ledger.DeadLetter) error {
 			cells = append(cells, Spell(held[name]))
 		}
 		for i := range cells {
-			cells[i] = Harmless(cells[i])
+			cells[i] = sheet.Harmless(cells[i])
 		}
 		if err := writer.Write(cells); err != nil {
 			return err
@@ -97,25 +98,6 @@ func Spell(value any) string {
 		return ""
 	}
 	return string(text)
-}
-
-// formula are the characters that make a spreadsheet take a cell for a formula.
-const formula = "=+-@\t\r'"
-
-// Harmless keeps a spreadsheet from taking a cell for a formula, with an apostrophe
-// in front. Read takes it away again.
-func Harmless(cell string) string {
-	if cell != "" && strings.ContainsRune(formula, rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
-}
-
-func plainCell(cell string) string {
-	if rest, is := strings.CutPrefix(cell, "'"); is && rest != "" && strings.ContainsRune(formula, rune(rest[0])) {
-		return rest
-	}
-	return cell
 }
 
 // Import reads a table that Write wrote and a person edited, and gives each dead
@@ -182,15 +164,11 @@ func unmarked(in io.Reader) io.Reader {
 }
 
 func (d Desk) importRow(ctx context.Context, id string, heads, cells []string) (failure *Failure, changed bool, err error) {
-	failure, err = d.one(ctx, id, func(id string) error {
-		_, letter, err := d.Store.FindDeadLetter(ctx, id)
-		if err != nil {
-			return err
-		}
+	failure, err = d.one(ctx, id, func(letter ledger.DeadLetter) error {
 		held, given := merged(letter), ledger.Values{}
 		for i, head := range heads {
 			name, is := strings.CutPrefix(head, valuePrefix)
-			cell := plainCell(cells[i])
+			cell := sheet.Plain(cells[i])
 			if !is || cell == Spell(held[name]) {
 				continue
 			}

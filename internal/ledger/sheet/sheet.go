@@ -24,7 +24,7 @@ func NewCSV(out io.Writer, head []string) (*CSV, error) {
 func (c *CSV) Row(cells []string) error {
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
-		safe[i] = plainCell(cell)
+		safe[i] = Harmless(cell)
 	}
 	return c.writer.Write(safe)
 }
@@ -35,13 +35,22 @@ func (c *CSV) Close() error {
 	return c.writer.Error()
 }
 
-// plainCell keeps a cell from being read as a formula
+// Harmless keeps a cell from being read as a formula, with an apostrophe in front
 // (https://owasp.org/www-community/attacks/CSV_Injection). Spaces before the sign
-// do not help: some programs trim them.
-func plainCell(cell string) string {
+// do not help: some programs trim them. One that begins with an apostrophe gets
+// another, so that Plain gives every cell back as it was.
+func Harmless(cell string) string {
 	trimmed := strings.TrimLeft(cell, " \u00a0")
-	if trimmed != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(trimmed[0])) {
+	if strings.HasPrefix(cell, "'") || trimmed != "" && strings.ContainsRune("=+-@\t\r\n|%", rune(trimmed[0])) {
 		return "'" + cell
+	}
+	return cell
+}
+
+// Plain takes away the apostrophe that Harmless has put in front.
+func Plain(cell string) string {
+	if rest, is := strings.CutPrefix(cell, "'"); is && Harmless(rest) == cell {
+		return rest
 	}
 	return cell
 }
