@@ -143,9 +143,12 @@ func cellOf(head string, value any, rules *manifest.CSV) (string, error) {
 	return said, nil
 }
 
-// Cell quotes a value where it must be.
+// Cell quotes a value where it must be: where RFC 4180 says so, where a reader
+// could cut white space off, and where it begins with a byte order mark, which
+// a reader takes away at the start of a file.
 func Cell(value string, comma byte) string {
-	if !strings.ContainsAny(value, "\"\r\n"+string(rune(comma))) && strings.TrimSpace(value) == value {
+	plain := !strings.ContainsAny(value, "\"\r\n"+string(rune(comma))) && strings.TrimSpace(value) == value
+	if plain && !strings.HasPrefix(value, "\ufeff") {
 		return value
 	}
 	return `"` + strings.ReplaceAll(value, `"`, `""`) + `"`

@@ -168,7 +168,7 @@ func TestNumber(t *testing.T) {
 // FuzzCSV: each byte of a file belongs to one row, no text makes the reader stop
 // before its end, and a value that we quote comes back.
 func FuzzCSV(f *testing.F) {
-	for _, seed := range []string{"a,b\n1,2\n", "\"a\nb\",c\r\n", "\xff\xfea\x00\n\x00", "\"a", "\xef\xbb\xbfa;\"b"} {
+	for _, seed := range []string{"a,b\n1,2\n", "x\n\ufeff\n", "\"a\nb\",c\r\n", "\xff\xfea\x00\n\x00", "\"a", "\xef\xbb\xbfa;\"b"} {
 		f.Add([]byte(seed), byte(0))
 		f.Add([]byte(seed), byte(2))
 	}
