@@ -60,12 +60,15 @@ func (c *Control) Ping(ctx context.Context) error {
 	if err := c.Store.Ping(ctx); err != nil {
 		return err
 	}
+	return c.health(ctx, "ask Temporal for its health")
+}
+
+// health answers nil when Temporal answers; what says what it is needed for.
+func (c *Control) health(ctx context.Context, what string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := c.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-		return temporalFault(err, "ask Temporal for its health")
-	}
-	return nil
+	_, err := c.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return temporalFault(err, what)
 }
 
 // Nudge tells a connection's workflow to look at its inbox, and starts the

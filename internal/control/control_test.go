@@ -89,28 +89,65 @@ func TestPauseAndResume(t *testing.T) {
 	require.WithinDuration(t, time.Now(), streams[0].NextPollAt, time.Minute)
 }
 
+// healthy lets Temporal answer, or not, when it is asked for its health.
+func (r *rig) healthy(err error) {
+	r.temporal.On("CheckHealth", mock.Anything, mock.Anything).Return(&client.CheckHealthResponse{}, err).Once()
+}
+
+// starting expects the first run's workflow to be started and answers err.
+func (r *rig) starting(err error) {
+	r.temporal.On("ExecuteWorkflow", mock.Anything,
+		mock.MatchedBy(func(o client.StartWorkflowOptions) bool { return o.ID == "run/t1/c1/backfill/id001" }), workflows.RunType,
+		workflows.RunInput{Key: r.key, RunID: "id001", Kind: ledger.RunBackfill, Stream: "leads", Tuning: r.Tuning}).Return(nil, err).Once()
+}
+
 func TestStartRunStoresFirstAndHealsALostWorkflow(t *testing.T) {
 	r := newRig(t)
-	id := "run/t1/c1/backfill/id001"
-	input := workflows.RunInput{Key: r.key, RunID: "id001", Kind: ledger.RunBackfill, Stream: "leads", Tuning: r.Tuning}
-	start := func(err error) {
-		r.temporal.On("ExecuteWorkflow", mock.Anything, mock.MatchedBy(func(o client.StartWorkflowOptions) bool { return o.ID == id }),
-			workflows.RunType, input).Return(nil, err).Once()
-	}
-	start(context.DeadlineExceeded)
+	r.healthy(nil)
+	r.starting(context.DeadlineExceeded)
 	_, _, err := r.StartRun(t.Context(), r.key, ledger.RunBackfill, "leads")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	start(nil)
+	r.healthy(nil)
+	r.starting(nil)
 	run, joined, err := r.StartRun(t.Context(), r.key, ledger.RunBackfill, "leads")
 	require.NoError(t, err)
 	require.True(t, joined)
 	require.Equal(t, "id001", run.ID)
-	require.Equal(t, id, run.WorkflowID)
+	require.Equal(t, "run/t1/c1/backfill/id001", run.WorkflowID)
 
 	_, _, err = r.StartRun(t.Context(), r.key, "dance", "")
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 	_, _, err = r.StartRun(t.Context(), ledger.Key{Tenant: "t1", Connection: "unknown"}, ledger.RunPoll, "")
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
+}
+
+func TestARunThatCannotBeginLeavesNothingBehind(t *testing.T) {
+	t.Run("Temporal is down", func(t *testing.T) {
+		r := newRig(t)
+		r.healthy(serviceerror.NewUnavailable("down"))
+		_, _, err := r.StartRun(t.Context(), r.key, ledger.RunBackfill, "leads")
+		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+		require.EqualError(t, err, "could not start a run: Temporal does not answer; it is safe to try again")
+		runs, _, err := r.Store.ListRuns(t.Context(), r.key, ledger.ListOptions{})
+		require.NoError(t, err)
+		require.Empty(t, runs)
+	})
+	for name, refusal := range map[string]error{
+		"Temporal does not let us":       serviceerror.NewPermissionDenied("no", "no"),
+		"Temporal has no such namespace": serviceerror.NewNamespaceNotFound("accord"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.healthy(nil)
+			r.starting(refusal)
+			_, _, err := r.StartRun(t.Context(), r.key, ledger.RunBackfill, "leads")
+			require.Error(t, err)
+			run, err := r.Store.Run(t.Context(), "id001")
+			require.NoError(t, err)
+			require.Equal(t, ledger.RunFailed, run.State)
+			require.Contains(t, run.Error, "could not start workflow run/t1/c1/backfill/id001")
+		})
+	}
 }
 
 func TestWaitRunTellsProgressUntilTheEnd(t *testing.T) {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
@@ -19,7 +20,9 @@ const (
 
 // StartRun opens a run over a stream, or (empty) all. A second one of its kind
 // and stream joins the running one, which then lists once more. The row comes
-// first; the workflow of a row is started by whoever finds that it does not run.
+// first; the workflow of a row is started by whoever finds that it does not run:
+// the next caller, or housekeeping. A Temporal that does not answer is found out
+// before, so that nothing is left behind; Unavailable then.
 func (c *Control) StartRun(ctx context.Context, key ledger.Key, kind ledger.RunKind, stream string) (run ledger.Run, joined bool, err error) {
 	switch kind {
 	case ledger.RunBackfill, ledger.RunPoll, ledger.RunCompare, ledger.RunReplay:
@@ -31,6 +34,9 @@ func (c *Control) StartRun(ctx context.Context, key ledger.Key, kind ledger.RunK
 	}
 	now, err := c.Store.Now(ctx)
 	if err != nil {
+		return ledger.Run{}, false, err
+	}
+	if err := c.health(ctx, "start a run"); err != nil {
 		return ledger.Run{}, false, err
 	}
 	for range startTries {
@@ -46,7 +52,13 @@ func (c *Control) StartRun(ctx context.Context, key ledger.Key, kind ledger.RunK
 	if err != nil {
 		return ledger.Run{}, false, err
 	}
-	return run, joined, c.EnsureRun(ctx, run)
+	err = c.EnsureRun(ctx, run)
+	if err != nil && !joined && !lost(err) {
+		// Temporal refused: no workflow carries the row.
+		_, ending := c.Store.EndRun(context.WithoutCancel(ctx), run.ID, ledger.RunFailed, err.Error())
+		err = errors.Join(err, ending)
+	}
+	return run, joined, err
 }
 
 // EnsureRun starts the workflow of a running run if it does not run.
