@@ -77,8 +77,12 @@ func (b *bench) newWorld(ctx context.Context, s *stack) (*world, error) {
 		return nil, err
 	}
 	return w, eventually(ctx, "the systems answer", func(ctx context.Context) (bool, string) {
-		status, err := probe(ctx, w.right.root+"/_admin/health")
-		return status == http.StatusOK, fmt.Sprintf("status %d, error %v", status, err)
+		for _, one := range []*system{w.left, w.right} {
+			if status, err := probe(ctx, one.root+"/_admin/health"); status != http.StatusOK {
+				return false, fmt.Sprintf("%s: status %d, error %v", one.side, status, err)
+			}
+		}
+		return true, ""
 	})
 }
 
