@@ -123,6 +123,9 @@ func TestARunFromBeginToEnd(t *testing.T) {
 	require.InDelta(t, time.Hour, listed.Wait, float64(time.Minute))
 	require.Equal(t, fault.Throttled, listed.Code)
 	require.Equal(t, 1, r.orch.nudges(), "rows were found")
+	problem := r.problem(t, first.RunID)
+	require.Equal(t, "throttled", problem.Code)
+	require.WithinDuration(t, time.Now().Add(time.Hour), problem.NextTry, time.Minute)
 
 	// Somebody asks for one more pass meanwhile: it goes on.
 	_, joined, err := r.store.StartRun(t.Context(), ledger.Run{ID: "other", Key: r.key, Kind: ledger.RunCompare, Stream: "leads", Total: -1})
@@ -147,6 +150,48 @@ func TestARunFromBeginToEnd(t *testing.T) {
 	over, err := call[BeginRunOut](t, r, "BeginRun", begin)
 	require.NoError(t, err)
 	require.True(t, over.Theirs, "a run that is over is not carried again")
+}
+
+// problem is what the ledger says keeps a run.
+func (r *rig) problem(t *testing.T, runID string) ledger.RunProblem {
+	t.Helper()
+	run, err := r.store.Run(t.Context(), runID)
+	require.NoError(t, err)
+	require.NotNil(t, run.Problem)
+	return *run.Problem
+}
+
+func TestARunTellsWhyItDoesNotGetOn(t *testing.T) {
+	r := newRig(t)
+	run := r.startRun(t, ledger.RunCompare)
+	in := ListStepIn{Key: r.key, RunID: run.ID, Kind: ledger.RunCompare, Rests: Rests{Waiting: time.Minute, Refused: time.Hour, Failed: 24 * time.Hour}}
+	list := func(result engine.ListResult, failed error) ledger.RunProblem {
+		r.engine.list = func(engine.ListRequest) (engine.ListResult, error) { return result, failed }
+		_, err := call[ListStepOut](t, r, "ListStep", in)
+		require.Equal(t, failed != nil, err != nil)
+		return r.problem(t, run.ID)
+	}
+	soon := time.Now().Add(time.Second)
+	problem := list(engine.ListResult{RetryAt: soon, Code: "transient", Problem: "stream leads cannot be listed on the left side"}, nil)
+	require.Equal(t, "stream leads cannot be listed on the left side", problem.Message)
+	require.WithinDuration(t, time.Now().Add(time.Minute), problem.NextTry, 30*time.Second, "the run pauses longer than the side asks for")
+	problem = list(engine.ListResult{RetryAt: soon, Code: "auth", Problem: "refused"}, nil)
+	require.Equal(t, 2, problem.Tries)
+	require.WithinDuration(t, time.Now().Add(time.Hour), problem.NextTry, 30*time.Second)
+	problem = list(engine.ListResult{}, fault.New(fault.Internal, "a defect"))
+	require.Equal(t, "internal", problem.Code)
+	require.Equal(t, "a defect", problem.Message)
+	require.WithinDuration(t, time.Now().Add(24*time.Hour), problem.NextTry, 30*time.Second)
+	problem = list(engine.ListResult{Paused: true}, nil)
+	require.Equal(t, "conflict", problem.Code)
+	require.Zero(t, problem.NextTry, "a person is waited for")
+
+	r.engine.drain = func(engine.DrainRequest) (engine.DrainResult, error) {
+		return engine.DrainResult{Pending: 3, Untried: 3, NextDue: time.Now().Add(time.Hour), Code: "auth", Problem: "the left side refuses the credentials (auth)"}, nil
+	}
+	_, err := call[DrainOut](t, r, "Drain", DrainIn{Key: r.key, RunID: run.ID})
+	require.NoError(t, err)
+	require.Equal(t, "the left side refuses the credentials (auth)", r.problem(t, run.ID).Message)
 }
 
 func TestAScheduledRunLeavesARunningOneAlone(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/accord-sync/accord/internal/engine"
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
@@ -47,6 +48,8 @@ type DrainOut struct {
 	Waiting bool
 	// Paused: the connection is not active; nothing was done.
 	Paused bool
+	// Code says why no side is called at present; empty: nothing keeps us.
+	Code fault.Code
 	// Opened and Closed are ids of conflicts.
 	Opened, Closed []string
 	// Run is the progress of the run, if there is one.
@@ -111,6 +114,7 @@ func (a *Inbox) drainRun(ctx context.Context, in DrainIn, note func(int)) (Drain
 			if err := a.setWait(ctx, &out, result.NextDue); err != nil {
 				return DrainOut{}, err
 			}
+			a.noteDrained(ctx, in.RunID, out, result.Problem)
 			return out, a.setProgress(ctx, &out, in.RunID)
 		}
 	}
@@ -159,6 +163,7 @@ func (o *DrainOut) add(result engine.DrainResult) {
 	o.Retried += result.Retried
 	o.Backlog, o.Pending, o.Untried = result.Backlog, result.Pending, result.Untried
 	o.Paused = result.Paused
+	o.Code = fault.Code(result.Code)
 	o.Opened = append(o.Opened, result.Opened...)
 	o.Closed = append(o.Closed, result.Closed...)
 }

@@ -134,7 +134,13 @@ type ListStepIn struct {
 	Stream string
 	// For is the longest stay.
 	For time.Duration
+	// Rests are the pauses that the run makes if this step fails.
+	Rests Rests
 }
+
+// Rests say how long a run pauses before its next try: after a side that asks to
+// wait or does not answer, after one that refuses us, and after a step that failed.
+type Rests struct{ Waiting, Refused, Failed time.Duration }
 
 // ListStepOut says how far the step came.
 type ListStepOut struct {
@@ -158,9 +164,13 @@ func (a *Runs) ListStep(ctx context.Context, in ListStepIn) (ListStepOut, error)
 			Stop: activity.GetWorkerStopChannel(ctx), Beat: note,
 		})
 		if err != nil {
+			a.noteFailure(ctx, in.RunID, err, in.Rests.Failed)
 			return ListStepOut{}, err
 		}
-		out := ListStepOut{Finished: result.Finished, Read: result.Read, Enqueued: result.Enqueued, Paused: result.Paused, Code: fault.Code(result.Code)}
+		out := ListStepOut{
+			Finished: result.Finished, Read: result.Read, Enqueued: result.Enqueued, Paused: result.Paused,
+			Code: fault.Code(result.Code),
+		}
 		if result.Enqueued > 0 {
 			a.nudge(ctx, in.Key)
 		}
@@ -171,6 +181,7 @@ func (a *Runs) ListStep(ctx context.Context, in ListStepIn) (ListStepOut, error)
 			}
 			out.Wait = max(result.RetryAt.Sub(now), 0)
 		}
+		a.noteListed(ctx, in, out, result.Problem)
 		run, err := a.Store.Run(ctx, in.RunID)
 		if err != nil {
 			return ListStepOut{}, err

@@ -222,6 +222,9 @@ func sum(outs []activities.DrainOut) activities.DrainOut {
 		all.Backlog = max(all.Backlog, out.Backlog)
 		all.Pending = max(all.Pending, out.Pending)
 		all.Paused = all.Paused || out.Paused
+		if out.Code != "" {
+			all.Code = out.Code
+		}
 		if out.Waiting && (!all.Waiting || out.Wait < all.Wait) {
 			all.Waiting, all.Wait = true, out.Wait
 		}

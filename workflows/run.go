@@ -170,6 +170,14 @@ func (r *run) repeat(ctx workflow.Context, do func(workflow.Context) (outcome, e
 	}
 }
 
+// rests are the pauses that rest makes next.
+func (r *run) rests() activities.Rests {
+	return activities.Rests{
+		Waiting: max(grow(r.pause, mostRest), leastRest), Refused: max(grow(r.pause, mostFailedRest), leastRest),
+		Failed: max(grow(r.pause, mostFailedRest), failedRest),
+	}
+}
+
 // rest waits as long as the outcome asks for, or longer if nothing moves.
 func (r *run) rest(ctx workflow.Context, result outcome, failed error) error {
 	wait := result.wait
@@ -215,7 +223,7 @@ func (r *run) list(ctx workflow.Context) (outcome, error) {
 		return outcome{finished: true}, err
 	}
 	var out activities.ListStepOut
-	in := activities.ListStepIn{Key: r.in.Key, RunID: r.in.RunID, Kind: r.in.Kind, Stream: r.in.Stream, For: listFor}
+	in := activities.ListStepIn{Key: r.in.Key, RunID: r.in.RunID, Kind: r.in.Kind, Stream: r.in.Stream, For: listFor, Rests: r.rests()}
 	err := workflow.ExecuteActivity(with(ctx, r.in.Tuning, listStep, "list "+streamName(r.in.Stream)), runs.ListStep, in).Get(ctx, &out)
 	if err != nil {
 		return outcome{}, err
@@ -253,6 +261,9 @@ func (r *run) drain(ctx workflow.Context) (outcome, error) {
 	result := outcome{
 		finished: out.Pending == 0 || untried && out.Untried == 0, paused: out.Paused,
 		progress: out.Claimed > 0 || out.Pending != before, most: mostRest,
+	}
+	if out.Code != "" {
+		result.problem = "a system answers with " + string(out.Code)
 	}
 	if result.paused {
 		result.finished = false

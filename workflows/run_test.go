@@ -18,6 +18,11 @@ func backfill() RunInput {
 	return RunInput{Key: testKey(), RunID: "r1", Kind: ledger.RunBackfill, Stream: "leads"}
 }
 
+// firstRests are the pauses of a run that has made none.
+func firstRests() activities.Rests {
+	return activities.Rests{Waiting: leastRest, Refused: leastRest, Failed: failedRest}
+}
+
 func began(runID string) activities.BeginRunOut {
 	return activities.BeginRunOut{RunID: runID, WorkflowID: "w1", State: ledger.RunRunning}
 }
@@ -31,7 +36,7 @@ func TestRunListsThenWorksThenEnds(t *testing.T) {
 		activities.ListStepOut{Read: 50, Finished: true, Run: activities.RunProgress{Total: 160, Done: 20}},
 	)
 	var listed []time.Time
-	env.OnActivity("ListStep", anything(), activities.ListStepIn{Key: testKey(), RunID: "r1", Kind: ledger.RunBackfill, Stream: "leads", For: listFor}).
+	env.OnActivity("ListStep", anything(), activities.ListStepIn{Key: testKey(), RunID: "r1", Kind: ledger.RunBackfill, Stream: "leads", For: listFor, Rests: firstRests()}).
 		Return(func(context.Context, activities.ListStepIn) (activities.ListStepOut, error) {
 			listed = append(listed, env.Now())
 			return list(), nil
@@ -63,7 +68,7 @@ func TestRunListsThenWorksThenEnds(t *testing.T) {
 func TestRunOfAScheduleOpensItsRow(t *testing.T) {
 	env := newEnv(t)
 	env.OnActivity("BeginRun", anything(), activities.BeginRunIn{Key: testKey(), Kind: ledger.RunCompare, Stream: "leads"}).Return(began("r9"), nil).Once()
-	env.OnActivity("ListStep", anything(), activities.ListStepIn{Key: testKey(), RunID: "r9", Kind: ledger.RunCompare, Stream: "leads", For: listFor}).
+	env.OnActivity("ListStep", anything(), activities.ListStepIn{Key: testKey(), RunID: "r9", Kind: ledger.RunCompare, Stream: "leads", For: listFor, Rests: firstRests()}).
 		Return(activities.ListStepOut{Finished: true}, nil).Once()
 	mockDrain(env, func(int, activities.DrainIn) (activities.DrainOut, error) { return activities.DrainOut{}, nil })
 	env.OnActivity("EndRun", anything(), anything()).Return(activities.EndRunOut{}, nil).Once()

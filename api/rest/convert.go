@@ -76,6 +76,11 @@ func runOf(run ledger.Run) Run {
 	if at := far.Listing; at != nil {
 		answer.Progress.Listing = &ListingProgress{Stream: at.Stream, Side: Side(at.Side), Done: at.Done, Total: at.Total}
 	}
+	if problem := run.Problem; problem != nil {
+		answer.Problem = &RunProblem{
+			Code: problem.Code, Message: problem.Message, Since: problem.Since.UTC(), Tries: problem.Tries, NextTry: optionalTime(problem.NextTry),
+		}
+	}
 	return answer
 }
 

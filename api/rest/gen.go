@@ -979,8 +979,11 @@ type Run struct {
 	Id    string  `json:"id"`
 
 	// Joined Set when a start joined a run under way
-	Joined   *bool   `json:"joined,omitempty"`
-	Kind     RunKind `json:"kind"`
+	Joined *bool   `json:"joined,omitempty"`
+	Kind   RunKind `json:"kind"`
+
+	// Problem What keeps a running run from getting on; absent while it gets on
+	Problem  *RunProblem `json:"problem,omitempty"`
 	Progress struct {
 		// Done Records finished
 		Done int `json:"done"`
@@ -1023,6 +1026,24 @@ type RunKind string
 type RunList struct {
 	Items      []Run   `json:"items"`
 	NextCursor *string `json:"next_cursor"`
+}
+
+// RunProblem What keeps a running run from getting on; absent while it gets on
+type RunProblem struct {
+	// Code The code of the failure
+	Code string `json:"code"`
+
+	// Message What failed, for people; without personal data
+	Message string `json:"message"`
+
+	// NextTry When it is tried again at the latest; absent while a person is waited for
+	NextTry *time.Time `json:"next_try,omitempty"`
+
+	// Since Since when it has not moved for it
+	Since time.Time `json:"since"`
+
+	// Tries How often it was tried since
+	Tries int `json:"tries"`
 }
 
 // RunState defines model for RunState.

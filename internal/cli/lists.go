@@ -89,10 +89,10 @@ func runsCommand(options Options) *cobra.Command {
 		page: func(command *cobra.Command, session *Session, key ledger.Key, paging ledger.ListOptions) ([]ledger.Run, string, error) {
 			return session.Store.ListRuns(command.Context(), key, paging)
 		},
-		row: runRow, head: []string{"ID", "KIND", "STREAM", "STATE", "STARTED", "ENDED", "DONE", "PROGRESS", "CREATED", "UPDATED", "CONFLICTS", "PARKED"},
+		row: runRow, head: []string{"ID", "KIND", "STREAM", "STATE", "STARTED", "ENDED", "DONE", "PROGRESS", "CREATED", "UPDATED", "CONFLICTS", "PARKED", "PROBLEM"},
 		cells: func(run ledger.Run) []string {
 			return []string{run.ID, string(run.Kind), orElse(run.Stream, "all"), string(run.State), clock(run.StartedAt), clock(run.EndedAt),
-				fmt.Sprint(run.Done), progressOf(run), fmt.Sprint(run.Counts.Created), fmt.Sprint(run.Counts.Updated), fmt.Sprint(run.Counts.Conflicts), fmt.Sprint(run.Counts.Parked)}
+				fmt.Sprint(run.Done), progressOf(run), fmt.Sprint(run.Counts.Created), fmt.Sprint(run.Counts.Updated), fmt.Sprint(run.Counts.Conflicts), fmt.Sprint(run.Counts.Parked), problemOf(run)}
 		},
 	}.command(options, "runs", "List runs, newest first")
 }

@@ -35,6 +35,23 @@ func howFar(p ledger.Progress) string {
 	return text
 }
 
+// problemOf tells what keeps a run from getting on, in the list of runs.
+func problemOf(run ledger.Run) string {
+	if run.Problem == nil {
+		return orElse(run.Error, "-")
+	}
+	return waitsFor(*run.Problem)
+}
+
+// waitsFor tells a run's problem in one line.
+func waitsFor(problem ledger.RunProblem) string {
+	text := problem.Message + "; since " + clock(problem.Since)
+	if !problem.NextTry.IsZero() {
+		text += ", next try by " + clock(problem.NextTry)
+	}
+	return text
+}
+
 func ofAll(done int, total *int) string {
 	if total == nil {
 		return fmt.Sprint(done)

@@ -55,7 +55,7 @@ func runRow(run ledger.Run) row {
 	return row{
 		"id": run.ID, "connection": run.Key.Connection, "kind": run.Kind, "stream": orNull(run.Stream), "state": run.State,
 		"started_at": run.StartedAt.UTC(), "ended_at": timeOrNull(run.EndedAt), "progress": ledger.ProgressOf(run), "counts": run.Counts,
-		"workflow_id": run.WorkflowID, "error": orNull(run.Error),
+		"workflow_id": run.WorkflowID, "error": orNull(run.Error), "problem": run.Problem,
 	}
 }
 

@@ -60,6 +60,9 @@ func printStatus(out io.Writer, connection ledger.Connection, status control.Sta
 	}
 	for _, run := range status.Runs {
 		fmt.Fprintf(out, "run %s of %s: %s\n", run.Kind, orElse(run.Stream, "all streams"), howFar(run.Progress))
+		if run.Problem != nil {
+			fmt.Fprintf(out, "  it waits: %s\n", waitsFor(*run.Problem))
+		}
 	}
 	return nil
 }

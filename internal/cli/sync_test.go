@@ -28,6 +28,9 @@ type runner struct {
 	asked    ledger.Run
 	resolved control.Resolution
 	replayed []string
+	// stands keeps the run from moving, with the problem that it tells, if any.
+	stands  bool
+	problem *ledger.RunProblem
 	// unknown is how many of the distinct ids are not open.
 	unknown int
 }
@@ -37,8 +40,14 @@ func (r *runner) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind
 	return r.asked, r.joined, nil
 }
 
-func (r *runner) WaitRun(_ context.Context, _ string, onProgress func(ledger.Run)) (ledger.Run, error) {
+func (r *runner) WaitRun(ctx context.Context, _ string, onProgress func(ledger.Run)) (ledger.Run, error) {
 	run := r.asked
+	for r.stands {
+		run.Problem = r.problem
+		if onProgress(run); ctx.Err() != nil {
+			return run, fault.Wrap(fault.Unavailable, ctx.Err(), "stopped waiting")
+		}
+	}
 	for _, done := range []int{0, 40, 100} {
 		run.Done, run.Total = done, 100
 		onProgress(run)
@@ -152,6 +161,46 @@ func TestSyncThatFails(t *testing.T) {
 	require.Equal(t, "starter sync: run rn_1 failed: the left side refuses the credentials\n", s.err.String())
 	require.Equal(t, fault.ExitCode(fault.Usage), s.run("sync", "crm", "--stream", "deals"))
 	require.Contains(t, s.err.String(), "--stream is one of leads, users")
+}
+
+func TestSyncGivesUpARunThatStandsStill(t *testing.T) {
+	at := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name, code string
+		args       []string
+		exit       int
+		says       string
+	}{
+		{"a system that does not answer", "transient", nil, 75, "it waits: stream leads cannot be listed on the left side: no answer; since 2026-11-22T13:00:00Z, next try by 2026-11-22T13:05:00Z\n"},
+		{"credentials that are refused", "auth", nil, 5, "has not moved for 0s: stream leads"},
+		{"a paused connection", "conflict", nil, 4, "the run goes on"},
+		{"a listing that is refused", "invalid", nil, 1, "the run goes on"},
+		{"no worker", "", nil, 75, "does not say why: is a worker running?"},
+		{"the time is over", "transient", []string{"--give-up", "0", "--timeout", "1ms"}, 75, "stopped waiting for run rn_1 after 1ms: stream leads"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newConsole(t, "crm")
+			s.runner.stands = true
+			if test.code != "" {
+				s.runner.problem = &ledger.RunProblem{Code: test.code, Message: "stream leads cannot be listed on the left side: no answer", Since: at, Tries: 3, NextTry: at.Add(5 * time.Minute)}
+			}
+			require.Equal(t, test.exit, s.run(append([]string{"sync", "crm", "--wait", "--give-up", "5ms"}, test.args...)...))
+			require.Contains(t, s.err.String(), test.says)
+		})
+	}
+	s := newConsole(t, "crm")
+	require.Equal(t, 2, s.run("sync", "crm", "--timeout", "1m"))
+	require.Equal(t, 2, s.run("sync", "crm", "--wait", "--timeout", "-1m"))
+}
+
+// TestSyncIsPatientWithAPlanOfCalls: how long a system is to be left alone counts for
+// nothing.
+func TestSyncIsPatientWithAPlanOfCalls(t *testing.T) {
+	s := newConsole(t, "crm")
+	s.runner.stands = true
+	s.runner.problem = &ledger.RunProblem{Code: "throttled", Message: "the left side asks to wait (throttled)", NextTry: time.Now().Add(time.Hour)}
+	require.Equal(t, 75, s.run("sync", "crm", "--wait", "--give-up", "1ms", "--timeout", "50ms"))
+	require.Contains(t, s.err.String(), "stopped waiting for run rn_1 after 50ms")
 }
 
 func TestNamesMustBeUnique(t *testing.T) {

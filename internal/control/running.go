@@ -12,6 +12,8 @@ type RunStatus struct {
 	Kind   ledger.RunKind `json:"kind"`
 	Stream string         `json:"stream"`
 	ledger.Progress
+	// Problem says why it does not get on; nil while it does.
+	Problem *ledger.RunProblem `json:"problem,omitempty"`
 }
 
 // running are the runs of a connection that are under way.
@@ -19,7 +21,7 @@ func (c *Control) running(ctx context.Context, key ledger.Key) ([]RunStatus, err
 	runs, err := c.Store.RunningRuns(ctx, key)
 	var running []RunStatus
 	for _, run := range runs {
-		running = append(running, RunStatus{ID: run.ID, Kind: run.Kind, Stream: run.Stream, Progress: ledger.ProgressOf(run)})
+		running = append(running, RunStatus{ID: run.ID, Kind: run.Kind, Stream: run.Stream, Progress: ledger.ProgressOf(run), Problem: run.Problem})
 	}
 	return running, err
 }

@@ -46,6 +46,8 @@ type DrainResult struct {
 	NextDue time.Time
 	// Paused: the connection is not active, and nothing was done.
 	Paused bool
+	// Code and Problem say which side is not called until NextDue, and why; empty: none.
+	Code, Problem string
 	// Opened and Closed are conflicts for the workflows to know of.
 	Opened, Closed []string
 }
@@ -68,12 +70,12 @@ func (e *Engine) Drain(ctx context.Context, key ledger.Key, request DrainRequest
 	if state != ledger.Active {
 		return e.idle(ctx, key, request, DrainResult{Paused: true})
 	}
-	if until, err := e.sides.blockedUntil(ctx, key); err != nil || !until.IsZero() {
+	if blocked, err := e.sides.blocked(ctx, key); err != nil || !blocked.until.IsZero() {
 		if err != nil {
 			return DrainResult{}, err
 		}
-		result, err := e.idle(ctx, key, request, DrainResult{})
-		result.NextDue = until
+		result, err := e.idle(ctx, key, request, DrainResult{Code: string(blocked.code), Problem: blocked.problem()})
+		result.NextDue = blocked.until
 		return result, err
 	}
 	d := &drain{engine: e, key: key, request: request, end: e.options.Now().Add(stay(request.For)), slots: make(chan struct{}, inFlight(in)), freed: make(chan struct{}, 1)}
@@ -156,11 +158,11 @@ func (d *drain) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		until, err := d.engine.sides.blockedUntil(ctx, d.key)
+		blocked, err := d.engine.sides.blocked(ctx, d.key)
 		if err != nil {
 			return err
 		}
-		if state != ledger.Active || !until.IsZero() {
+		if state != ledger.Active || !blocked.until.IsZero() {
 			return nil
 		}
 		claimedAt := d.engine.options.Now()

@@ -34,9 +34,10 @@ type ListResult struct {
 	// Paused: the connection is not active. What was read before it was paused is
 	// kept, and the next step goes on behind it.
 	Paused bool
-	// RetryAt is set when a side asks to wait, with the code of its answer.
-	RetryAt time.Time
-	Code    string
+	// RetryAt is set when a side asks to wait, with the code of its answer and, in
+	// Problem, what was asked of it and why that failed.
+	RetryAt       time.Time
+	Code, Problem string
 }
 
 // pollScope is the cursor scope of polls outside of runs.
@@ -63,7 +64,7 @@ func (e *Engine) ListStep(ctx context.Context, key ledger.Key, request ListReque
 	l := &lister{engine: e, in: in, request: request, end: e.options.Now().Add(stay(request.For))}
 	finished, err := l.all(ctx)
 	if retryAt, code := e.waitFor(err); !retryAt.IsZero() {
-		l.result.RetryAt, l.result.Code = retryAt, code
+		l.result.RetryAt, l.result.Code, l.result.Problem = retryAt, code, l.at+shortText(err)
 		return l.result, nil
 	}
 	if err != nil || !finished {
@@ -143,6 +144,8 @@ type lister struct {
 	request ListRequest
 	end     time.Time
 	result  ListResult
+	// at says for people which listing is at work.
+	at string
 }
 
 func (l *lister) full() bool {
@@ -240,7 +243,7 @@ func (l *lister) workedOff(ctx context.Context, stream Stream) (bool, error) {
 			return false, err
 		}
 		if drained.Backlog == 0 && drained.Untried > 0 {
-			l.result.RetryAt = drained.NextDue
+			l.result.RetryAt, l.result.Code, l.result.Problem = drained.NextDue, drained.Code, drained.Problem
 			return false, nil
 		}
 	}
@@ -266,6 +269,7 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 				return false, err
 			}
 		}
+		l.at = "stream " + stream.Spec.Name + " cannot be listed on the " + string(side) + " side: "
 		page, err := l.engine.listPage(ctx, l.in, stream, side, l.lane(), cursor)
 		if !anew && deadPage(err, cursor) {
 			// What is listed once more equals what was seen; it costs no look.
@@ -275,6 +279,7 @@ func (l *lister) side(ctx context.Context, stream Stream, side record.Side) (boo
 		if err != nil {
 			return false, err
 		}
+		l.at = ""
 		if cursor, err = l.commit(ctx, stream, side, cursor, page); err != nil {
 			return false, err
 		}

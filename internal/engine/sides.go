@@ -74,24 +74,43 @@ func (s *sides) state(ctx context.Context, key ledger.Key, side record.Side) (le
 	return state, nil
 }
 
-// blockedUntil is when both sides may be called again; zero: now.
-func (s *sides) blockedUntil(ctx context.Context, key ledger.Key) (time.Time, error) {
-	var until time.Time
+// block says why and until when no side is called; the zero value: they are.
+type block struct {
+	until time.Time
+	side  record.Side
+	code  fault.Code
+}
+
+// blocked is when both sides may be called again, and which one is waited for.
+func (s *sides) blocked(ctx context.Context, key ledger.Key) (block, error) {
+	var found block
 	for _, side := range record.Sides() {
 		state, err := s.state(ctx, key, side)
 		if err != nil {
-			return time.Time{}, err
+			return block{}, err
 		}
-		for _, at := range []time.Time{state.PausedUntil, state.BrokenUntil} {
-			if at.After(until) {
-				until = at
-			}
+		if state.PausedUntil.After(found.until) {
+			found = block{until: state.PausedUntil, side: side, code: fault.Throttled}
+		}
+		if state.BrokenUntil.After(found.until) {
+			found = block{until: state.BrokenUntil, side: side, code: fault.Code(state.LastError)}
 		}
 	}
-	if !until.After(s.options.Now()) {
-		return time.Time{}, nil
+	if !found.until.After(s.options.Now()) {
+		return block{}, nil
 	}
-	return until, nil
+	return found, nil
+}
+
+// problem says for people what is waited for.
+func (b block) problem() string {
+	switch b.code {
+	case fault.Throttled:
+		return "the " + string(b.side) + " side asks to wait (throttled)"
+	case fault.Auth:
+		return "the " + string(b.side) + " side refuses the credentials (auth)"
+	}
+	return "the " + string(b.side) + " side does not answer (" + string(b.code) + ")"
 }
 
 // skew is the server's clock minus ours as last measured.

@@ -73,6 +73,20 @@ type Run struct {
 	// Again is set when somebody asked for the same run while it was running:
 	// it lists once more before it ends.
 	Again bool
+	// Problem says why it does not get on; nil while it does, and once it has ended.
+	Problem *RunProblem
+}
+
+// RunProblem is what keeps a run from going on, until it goes on.
+type RunProblem struct {
+	// Code is the fault's; Message is for people and free of personal data.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// Since is when it was first met since the run last moved, Tries how often it was.
+	Since time.Time `json:"since"`
+	Tries int       `json:"tries"`
+	// NextTry is when it is tried again, or looked at again, at the latest; zero: not known.
+	NextTry time.Time `json:"next_try,omitzero"`
 }
 
 // ListingProgress is how far one listing of a run has come.

@@ -246,6 +246,10 @@ type Runs interface {
 	TakeAgain(ctx context.Context, id string) (bool, error)
 	// SetRunTotal stores the total once it is known.
 	SetRunTotal(ctx context.Context, id string, total int) error
+	// PutRunProblem stores why a running run does not get on: code, message and next
+	// try as given, since and tries counted here. A record done or a row listed clears
+	// it, and so does the end of the run. A run that is over stays as it is.
+	PutRunProblem(ctx context.Context, id string, problem RunProblem) error
 	// EndRun ends a running run unless Again is set, in which case it reports
 	// false and the run goes on. Ending an ended run is no error.
 	EndRun(ctx context.Context, id string, state RunState, reason string) (ended bool, err error)

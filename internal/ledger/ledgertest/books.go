@@ -21,6 +21,7 @@ func bookTests() []test {
 		{"held operations are decided", heldDecide},
 		{"a second run joins the first", runJoin},
 		{"a run goes on when it was asked for again", runAgain},
+		{"a run tells why it does not get on", runProblem},
 		{"runs are listed newest first", runList},
 		{"running runs are found behind many that ended", runsRunning},
 		{"one of many starts at once wins", runRace},
@@ -254,6 +255,39 @@ func runAgain(w *world) {
 	w.code(fault.NotFound, w.store.SetRunTotal(w.ctx, "none", 1))
 	_, err = w.store.Run(w.ctx, "none")
 	w.code(fault.NotFound, err)
+}
+
+func runProblem(w *world) {
+	w.startRun("a", ledger.RunPoll, "leads")
+	began := w.now()
+	put := func(code, message string, next time.Time) ledger.Run {
+		w.ok(w.store.PutRunProblem(w.ctx, "a", ledger.RunProblem{Code: code, Message: message, NextTry: next}))
+		run, err := w.store.Run(w.ctx, "a")
+		w.ok(err)
+		return run
+	}
+	run := put("transient", "the left side does not answer", began.Add(time.Minute))
+	require.Equal(w, "transient", run.Problem.Code)
+	w.near(began, run.Problem.Since)
+	w.clock.Advance(time.Hour)
+	run = put("auth", "the left side refuses the credentials", time.Time{})
+	require.Equal(w, "the left side refuses the credentials", run.Problem.Message)
+	require.Equal(w, 2, run.Problem.Tries)
+	w.near(began, run.Problem.Since)
+	require.True(w, run.Problem.NextTry.IsZero())
+
+	_, err := w.store.CommitPage(w.ctx, w.key, ledger.PageCommit{Stream: "leads", Side: record.Left, Scope: "a", RunID: "a", Counts: ledger.Counts{Read: 1}})
+	w.ok(err)
+	run, err = w.store.Run(w.ctx, "a")
+	w.ok(err)
+	require.Nil(w, run.Problem, "it has moved")
+	run = put("transient", "again", time.Time{})
+	require.Equal(w, 1, run.Problem.Tries)
+	_, err = w.store.EndRun(w.ctx, "a", ledger.RunCancelled, "it was cancelled")
+	w.ok(err)
+	require.Nil(w, put("transient", "too late", time.Time{}).Problem)
+	w.code(fault.NotFound, w.store.PutRunProblem(w.ctx, "none", ledger.RunProblem{Code: "transient"}))
+	w.code(fault.Usage, w.store.PutRunProblem(w.ctx, "a", ledger.RunProblem{}))
 }
 
 func runList(w *world) {

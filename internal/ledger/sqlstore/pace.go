@@ -46,7 +46,7 @@ func (t *txn) addToRun(key ledger.Key, id string, c ledger.Counts, done int) err
 	}
 	_, err := t.exec(`UPDATE runs SET done = done + $1, rows_read = rows_read + $2, created = created + $3, updated = updated + $4,
 			deleted = deleted + $5, linked = linked + $6, unchanged = unchanged + $7, conflicts = conflicts + $8, parked = parked + $9,
-			held = held + $10,
+			held = held + $10, `+noProblem+`,
 			pace_at = `+past("CAST($14 AS BIGINT)", "mark_at", "pace_at")+`,
 			pace_done = `+past("done + $1", "mark_done", "pace_done")+`,
 			pace_read = `+past("rows_read + $2", "mark_read", "pace_read")+`,

@@ -12,17 +12,19 @@ const runColumns = `tenant_id, connection_id, id, kind, stream, state, error, st
 
 func (t *txn) selectRuns(where string, args ...any) ([]ledger.Run, error) {
 	var items []ledger.Run
-	err := t.rows("SELECT "+runColumns+", "+paceColumns+" FROM runs WHERE "+where, args, func(scan func(...any) error) error {
+	err := t.rows("SELECT "+runColumns+", "+paceColumns+", "+problemColumns+" FROM runs WHERE "+where, args, func(scan func(...any) error) error {
 		var r ledger.Run
 		var started, ended, again int64
 		var p pace
+		var stuck problem
 		var at ledger.ListingProgress
 		c := &r.Counts
 		err := scan(&r.Key.Tenant, &r.Key.Connection, &r.ID, &r.Kind, &r.Stream, &r.State, &r.Error, &started, &ended, &r.Done, &r.Total,
 			&c.Read, &c.Created, &c.Updated, &c.Deleted, &c.Linked, &c.Unchanged, &c.Conflicts, &c.Parked, &c.Held, &r.WorkflowID, &again,
-			&p.at, &p.done, &p.read, &p.markAt, &at.Stream, &at.Side, &at.Done, &at.Total)
+			&p.at, &p.done, &p.read, &p.markAt, &at.Stream, &at.Side, &at.Done, &at.Total,
+			&stuck.code, &stuck.message, &stuck.since, &stuck.tries, &stuck.nextTry)
 		r.StartedAt, r.EndedAt, r.Again = timeOf(started), timeOf(ended), again != 0
-		r.PerMinute = p.perMinute(r, t.now)
+		r.PerMinute, r.Problem = p.perMinute(r, t.now), stuck.of()
 		if at.Stream != "" {
 			r.Listing = &at
 		}
@@ -193,7 +195,7 @@ func (s *Store) EndRun(ctx context.Context, id string, state ledger.RunState, re
 	}
 	ended := false
 	err := s.write(ctx, func(t *txn) error {
-		changed, err := t.exec(`UPDATE runs SET state = $1, error = $2, ended_at = $3 WHERE id = $4 AND state = 'running' AND again = 0`,
+		changed, err := t.exec(`UPDATE runs SET state = $1, error = $2, ended_at = $3, `+noProblem+` WHERE id = $4 AND state = 'running' AND again = 0`,
 			string(state), reason, t.now, id)
 		if err != nil {
 			return err
