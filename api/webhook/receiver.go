@@ -6,6 +6,7 @@ package webhook
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -55,6 +56,15 @@ type Source struct {
 	SNS string
 	// Streams names the streams of each of the vendor's collections.
 	Streams map[string][]string
+	// Each names the streams of rules that fire once per event, with the vendor's names
+	// of the events that count; none: all do.
+	Each map[string][]string
+}
+
+// keeps reports whether an event counts by itself for a stream.
+func (s Source) keeps(stream string, event connector.Event) bool {
+	kinds, ok := s.Each[stream]
+	return ok && (len(kinds) == 0 || slices.Contains(kinds, event.Kind))
 }
 
 // Source returns one side.
@@ -206,10 +216,13 @@ func changesOf(source Source, side record.Side, events []connector.Event, tracep
 			ids = append(ids, event.MergedInto)
 		}
 		for _, stream := range streams {
-			for _, id := range ids {
+			for n, id := range ids {
 				change := ledger.Change{
 					Stream: stream, Ref: record.Ref{Side: side, Object: event.Object, ID: id},
 					Lane: ledger.LaneLive, EventID: event.ID, Trace: traceparent,
+					// What became of a merge counts for the record that it is told of, and
+					// goes from there to the one it is now.
+					KeepEvent: n == 0 && source.keeps(stream, event),
 				}
 				if len(ids) == 1 {
 					change.Shown = event.Shown

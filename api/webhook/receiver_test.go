@@ -121,6 +121,25 @@ func TestMergesAndManyStreams(t *testing.T) {
 	require.Equal(t, 2, series(t, s.registry, "accord_webhook_events_total"), "accepted and unmapped")
 }
 
+// An event is kept apart for rules that fire once per event, if it is one that they name.
+func TestEventsThatCountOneByOne(t *testing.T) {
+	s := receiving(
+		connector.Event{ID: "e1", Object: "contacts", RecordID: "loser", MergedInto: "winner", Kind: "contact.merged"},
+		connector.Event{ID: "e2", Object: "users", RecordID: "u1", Kind: "user.updated"},
+		connector.Event{ID: "e3", Object: "users", RecordID: "u1", Kind: "user.created"},
+	)
+	s.target.Right.Each = map[string][]string{"leads": nil, "people": {"user.created"}}
+	_, _, err := s.deliver(t, "c", record.Right, "new")
+	require.NoError(t, err)
+	var kept []string
+	for _, change := range s.enqueued {
+		if change.KeepEvent {
+			kept = append(kept, change.Stream+" "+change.Ref.ID+" "+change.EventID)
+		}
+	}
+	require.Equal(t, []string{"leads loser e1", "people u1 e3"}, kept)
+}
+
 func TestTheTraceOfTheCallerGoesOn(t *testing.T) {
 	s := receiving(connector.Event{ID: "e", Object: "contacts", RecordID: "r"})
 	header := http.Header{"Secret": {"new"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}

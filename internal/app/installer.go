@@ -201,7 +201,7 @@ func addSecrets(source *webhook.Source, before integration.Webhook) {
 }
 
 func source(plan Plan, side record.Side) webhook.Source {
-	found := webhook.Source{Driver: plan.Driver(side), Streams: map[string][]string{}}
+	found := webhook.Source{Driver: plan.Driver(side), Streams: map[string][]string{}, Each: map[string][]string{}}
 	hook := plan.Integration.System(side).Webhook
 	if said := plan.Integration.System(side).Broker; said != nil && said.Kind == broker.SNS {
 		found.SNS = said.Topic
@@ -218,6 +218,11 @@ func source(plan Plan, side record.Side) webhook.Source {
 			continue
 		}
 		found.Streams[object] = append(found.Streams[object], stream.Name)
+	}
+	for _, rule := range plan.Integration.Rules {
+		if rule.Side == side && rule.Once == integration.OnceEvent {
+			found.Each[rule.StreamName()] = rule.Events
+		}
 	}
 	return found
 }

@@ -33,8 +33,7 @@ func (p *pass) fire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	occurrence := fixedOccurrence(rule.Spec, p.work)
-	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref, occurrence)
+	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref)
 	if err != nil {
 		return err
 	}
@@ -43,11 +42,12 @@ func (p *pass) fire(ctx context.Context) error {
 	case !ok:
 		last = p.forgotten()
 	case found.record.Ref.ID != p.work.Ref.ID:
-		last, ok = p.mergedInto(found.record.Ref), false
+		return p.handOver(ctx, found.record.Ref, book)
 	}
 	// Another event is news, whatever became of the one before.
-	if ok && p.stillParkedAlone(found) && (occurrence == "" || book.Known) {
-		return p.finishParked(ctx)
+	if ok && p.stillParkedAlone(found) && len(unseen(rule.Spec, book)) == 0 {
+		p.outcome = outcomeParked
+		return p.finish(ctx, ledger.Commit{DropEvents: p.eventsOf(book)})
 	}
 	if ok {
 		p.correct(found.record.Fields)
@@ -55,7 +55,7 @@ func (p *pass) fire(ctx context.Context) error {
 		// What was decided while it was there is still done.
 		found.record.Ref, found.inScope, found.print = p.work.Ref, false, ""
 	}
-	waiting, err := p.decideFiring(ctx, rule, found, book)
+	waiting, err := p.decideFirings(ctx, rule, found, book)
 	if err != nil {
 		return err
 	}
@@ -72,17 +72,9 @@ func (p *pass) correct(fields record.Fields) {
 	}
 }
 
-// fixedOccurrence is the occurrence of rules that do not count turns.
-func fixedOccurrence(rule integration.Rule, work ledger.Work) string {
-	if rule.Once == integration.OnceEvent && work.EventID != "" {
-		return "event:" + work.EventID
-	}
-	return ""
-}
-
-// decideFiring stores whether the record matches, with the firing if the rule fires,
-// and returns the firings that are to be carried out.
-func (p *pass) decideFiring(ctx context.Context, rule *Rule, found view, book ledger.RuleBook) ([]ledger.Firing, error) {
+// decideFirings stores whether the record matches, with the firings if the rule fires,
+// and returns those that are to be carried out.
+func (p *pass) decideFirings(ctx context.Context, rule *Rule, found view, book ledger.RuleBook) ([]ledger.Firing, error) {
 	match := ledger.Match{Rule: rule.Spec.Name, Ref: p.work.Ref}
 	if book.Match != nil {
 		match = *book.Match
@@ -95,57 +87,58 @@ func (p *pass) decideFiring(ctx context.Context, rule *Rule, found view, book le
 		// An event came before the first load: what matched before is no news.
 		match.Matching = begin.before(found)
 	}
-	occurrence, fires := p.occurs(rule.Spec, found, book, match)
-	if !fires && book.Match != nil && match.Matching == found.inScope && match.Print == found.print {
+	occurrences := occur(rule.Spec, found, book, match)
+	known := book.Match != nil && match.Matching == found.inScope && match.Print == found.print
+	if len(occurrences) == 0 && len(book.Events) == 0 && known {
 		return book.Waiting, nil
 	}
 	match.Matching, match.Print = found.inScope, found.print
-	commit := ledger.Commit{}
-	if fires {
-		match.Turn++
-		firing, err := p.newFiring(ctx, rule, found, occurrence, &match, &commit)
-		if err != nil {
-			return nil, err
-		}
-		commit.PutFirings = []ledger.Firing{firing}
-		book.Waiting = append(book.Waiting, firing)
-		p.outcome = outcomeFired
+	match.Turn += len(occurrences)
+	commit := ledger.Commit{DropEvents: p.eventsOf(book)}
+	if err := p.newFirings(ctx, rule, found, occurrences, &match, &commit); err != nil {
+		return nil, err
 	}
 	commit.PutMatches = []ledger.Match{match}
-	return book.Waiting, p.commit(ctx, commit)
+	waiting := append(book.Waiting, commit.PutFirings...)
+	if err := p.commit(ctx, commit); err != nil || len(book.Events) < ledger.MaxRuleEvents {
+		return waiting, err
+	}
+	// There may be more of them than are read at once.
+	book, err := p.store().RuleBook(ctx, p.key(), rule.Spec.Name, p.work.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return p.decideFirings(ctx, rule, found, book)
 }
 
-// occurs decides whether the rule fires for a record as it is now.
-func (p *pass) occurs(rule integration.Rule, found view, book ledger.RuleBook, match ledger.Match) (occurrence string, fires bool) {
-	turn := strconv.Itoa(match.Turn + 1)
-	if !found.inScope {
-		return "", false
+// newFirings evaluates what is to be done, once for all that fire now.
+func (p *pass) newFirings(ctx context.Context, rule *Rule, found view, occurrences []string, match *ledger.Match, commit *ledger.Commit) error {
+	if len(occurrences) == 0 {
+		return nil
 	}
-	switch rule.Once {
-	case integration.OnceRecord:
-		return integration.OnceRecord, match.Turn == 0 && !match.Matching
-	case integration.OnceVersion:
-		return "version:" + turn, !match.Matching || match.Print != found.print
-	case integration.OnceEvent:
-		occurrence = fixedOccurrence(rule, p.work)
-		return occurrence, occurrence != "" && !book.Known
+	fields := found.record.Fields.Clone()
+	var err error
+	if match.Found, err = p.askAll(ctx, rule, fields); err != nil {
+		return err
 	}
-	return "match:" + turn, !match.Matching
+	for _, occurrence := range occurrences {
+		firing, err := p.newFiring(ctx, rule, fields, occurrence, commit)
+		if err != nil {
+			return err
+		}
+		commit.PutFirings = append(commit.PutFirings, firing)
+	}
+	p.outcome = outcomeFired
+	return nil
 }
 
 // newFiring evaluates what a firing is to do. Records to be made are handed to their
 // streams, and numbers counted, in the commit that stores it.
-func (p *pass) newFiring(ctx context.Context, rule *Rule, found view, occurrence string, match *ledger.Match, commit *ledger.Commit) (ledger.Firing, error) {
+func (p *pass) newFiring(ctx context.Context, rule *Rule, fields record.Fields, occurrence string, commit *ledger.Commit) (ledger.Firing, error) {
 	now := p.engine.options.Now()
 	firing := ledger.Firing{
 		ID: p.engine.options.NewID(), Rule: rule.Spec.Name, Ref: p.work.Ref, Occurrence: occurrence, State: ledger.FiringOpen, DecidedAt: now,
 	}
-	fields := found.record.Fields.Clone()
-	asked, err := p.askAll(ctx, rule, fields)
-	if err != nil {
-		return ledger.Firing{}, err
-	}
-	match.Found = asked
 	for _, effect := range rule.Spec.Effects {
 		one := ledger.FiringEffect{State: ledger.FiringOpen}
 		switch {

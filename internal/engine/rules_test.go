@@ -39,6 +39,11 @@ func newChat(t *testing.T) *chat {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
+		if r.Header.Get("Idempotency-Key") == "" {
+			// Whoever had this port before is called by somebody else.
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.requests++

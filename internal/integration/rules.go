@@ -20,8 +20,8 @@ const (
 	OnceRecord = "record"
 	// OnceVersion: each time something that the rule reads changes while it matches.
 	OnceVersion = "version"
-	// OnceEvent: each event of a record that matches. Events that come at the same
-	// time count once.
+	// OnceEvent: each of the rule's events (all, if it names none) about a record that
+	// matches, by the vendor's id of the event.
 	OnceEvent = "event"
 )
 

@@ -24,11 +24,13 @@ type Match struct {
 // FiringState is the state of a firing, or of one of its effects.
 type FiringState string
 
-// The states of a firing. One is parked as long as an effect of it is.
+// The states of a firing. One is parked as long as an effect of it is; cancelled means
+// that what was left to do is not in the integration any more.
 const (
-	FiringOpen   FiringState = "open"
-	FiringDone   FiringState = "done"
-	FiringParked FiringState = "parked"
+	FiringOpen      FiringState = "open"
+	FiringDone      FiringState = "done"
+	FiringParked    FiringState = "parked"
+	FiringCancelled FiringState = "cancelled"
 )
 
 // Firing is one time that a rule fired for one record: decided once, then carried
@@ -38,7 +40,8 @@ type Firing struct {
 	Rule string
 	Ref  record.Ref
 	// Occurrence names the time that it fired: there is one firing per rule, record
-	// and occurrence.
+	// and occurrence. What was decided for a record that the vendor merged into Ref
+	// says so in it.
 	Occurrence string
 	State      FiringState
 	// DecidedAt is when it fired, EndedAt when its last effect was carried out.
@@ -72,9 +75,23 @@ type RuleBook struct {
 	Match *Match
 	// Waiting are the firings that are not done, oldest first.
 	Waiting []Firing
-	// Known: there is a firing of the occurrence that was asked for.
+	// Events are those that were kept for the rule, up to MaxRuleEvents, in the order in
+	// which they came.
+	Events []RuleEvent
+}
+
+// MaxRuleEvents is how many events RuleBook reads at once.
+const MaxRuleEvents = 100
+
+// RuleEvent is an event that was kept for a rule that fires once per event.
+type RuleEvent struct {
+	ID string
+	// Known: the rule has fired for it.
 	Known bool
 }
+
+// EventOccurrence names the firing for an event.
+func EventOccurrence(id string) string { return "event:" + id }
 
 // FiringFilter narrows a list of firings; empty fields match all.
 type FiringFilter struct {
@@ -109,7 +126,7 @@ type Firings interface {
 	// is: the first time counts.
 	BeginRule(ctx context.Context, key Key, rule string) (time.Time, error)
 	// RuleBook reads what is known of a rule and a record.
-	RuleBook(ctx context.Context, key Key, rule string, ref record.Ref, occurrence string) (RuleBook, error)
+	RuleBook(ctx context.Context, key Key, rule string, ref record.Ref) (RuleBook, error)
 	// Matches returns what is known of records, by id; others are missing.
 	Matches(ctx context.Context, key Key, rule string, side record.Side, ids []string) (map[string]Match, error)
 	// ListFirings pages, newest first. Queries and bodies are left out.

@@ -25,6 +25,9 @@ type Change struct {
 	Lane  Lane
 	// RunID is the run that found it, if any; EventID the event.
 	RunID, EventID string
+	// KeepEvent: a rule fires once per event, and this is one that it names. Changes of
+	// one ref become one row; their events are kept beside it until the rule has seen them.
+	KeepEvent bool
 	// Patient: a row of this ref whose try failed keeps its back-off, and this
 	// change adds nothing to it.
 	Patient bool

@@ -98,6 +98,8 @@ type Commit struct {
 	// firing of one occurrence is refused with Conflict. AddCounts adds.
 	PutMatches []Match
 	PutFirings []Firing
+	// DropEvents forgets kept events, by stream, ref and event.
+	DropEvents []Change
 	AddCounts  []RuleCount
 	PutSeen    []Seen
 	// DropSeen forgets rows of deleted records.

@@ -16,13 +16,14 @@ func ruleTests() []test {
 		{"a rule begins once", ruleBegins},
 		{"what a rule knows comes back", ruleMatches},
 		{"one firing for one occurrence", ruleFirings},
+		{"each event is kept once until it was seen", ruleEvents},
 		{"firings are listed, newest first", ruleList},
 		{"numbers add up", ruleCounts},
 	}
 }
 
 func ruleBegins(w *world) {
-	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"), "")
+	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"))
 	w.ok(err)
 	require.Equal(w, ledger.RuleBook{}, book)
 	first, err := w.store.BeginRule(w.ctx, w.key, "won")
@@ -67,17 +68,49 @@ func ruleFirings(w *world) {
 	want := firing("f1", "1", "match:1", at)
 	w.commit(ledger.Commit{PutFirings: []ledger.Firing{want}})
 	w.code(fault.Conflict, w.store.Commit(w.ctx, w.key, ledger.Commit{PutFirings: []ledger.Firing{firing("f2", "1", "match:1", at)}}))
-	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"), "match:1")
+	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"))
 	w.ok(err)
-	require.True(w, book.Known)
 	require.Equal(w, []ledger.Firing{want}, book.Waiting)
 	require.False(w, bytes.Contains(w.db.Raw(w.T), []byte("hidden")))
 	want.State, want.EndedAt, want.Effects[0].State, want.Effects[0].Tries = ledger.FiringDone, at, ledger.FiringDone, 1
 	w.commit(ledger.Commit{PutFirings: []ledger.Firing{want}})
-	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("1"), "match:2")
+	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("1"))
 	w.ok(err)
-	require.False(w, book.Known)
 	require.Empty(w, book.Waiting)
+}
+
+func ruleEvents(w *world) {
+	event := func(id string, keep bool) ledger.Change {
+		return ledger.Change{Stream: "rules.won", Ref: left("1"), EventID: id, KeepEvent: keep}
+	}
+	arrive := func(changes ...ledger.Change) {
+		_, err := w.store.Enqueue(w.ctx, w.key, changes, time.Minute)
+		w.ok(err)
+		w.clock.Advance(time.Second)
+	}
+	arrive(event("e2", true), event("e2", true))
+	arrive(event("e1", true), event("e0", false), ledger.Change{Stream: "rules.won", Ref: left("2"), EventID: "e3", KeepEvent: true})
+	arrive(event("e2", true))
+	w.commit(ledger.Commit{PutFirings: []ledger.Firing{firing("f1", "1", ledger.EventOccurrence("e2"), w.now())}})
+	book, err := w.store.RuleBook(w.ctx, w.key, "won", left("1"))
+	w.ok(err)
+	require.Equal(w, []ledger.RuleEvent{{ID: "e2", Known: true}, {ID: "e1"}}, book.Events)
+	work, err := w.store.Claim(w.ctx, w.key, ledger.ClaimRequest{Limit: 10, TTL: time.Minute, MaxLane: ledger.LanePoll})
+	w.ok(err)
+	require.Len(w, work, 2, "it is one row for all of them")
+	w.commit(ledger.Commit{DropEvents: []ledger.Change{event("e2", true)}})
+	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("1"))
+	w.ok(err)
+	require.Equal(w, []ledger.RuleEvent{{ID: "e1"}}, book.Events)
+	// What was given up is not done with the next event.
+	w.commit(ledger.Commit{PutDeadLetters: []ledger.DeadLetter{{ID: "d1", Stream: "rules.won", Ref: left("1"), State: ledger.DeadLetterOpen}}})
+	w.ok(w.store.DiscardDeadLetter(w.ctx, w.key, "d1", "no"))
+	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("1"))
+	w.ok(err)
+	require.Empty(w, book.Events)
+	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("2"))
+	w.ok(err)
+	require.Len(w, book.Events, 1)
 }
 
 func ruleList(w *world) {

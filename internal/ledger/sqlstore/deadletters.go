@@ -187,6 +187,9 @@ func (s *Store) DiscardDeadLetter(ctx context.Context, key ledger.Key, id, reaso
 			t.now, key.Tenant, key.Connection, letter.Stream, string(letter.Ref.Side), letter.Ref.ID); err != nil {
 			return err
 		}
+		if err := t.dropEventsOf(key, letter.Stream, letter.Ref); err != nil {
+			return err
+		}
 		return t.putDeadLetter(key, letter)
 	})
 }

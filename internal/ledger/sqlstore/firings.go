@@ -34,7 +34,7 @@ func (t *txn) since(key ledger.Key, rule string, since *int64) (bool, error) {
 }
 
 // RuleBook implements ledger.Firings.
-func (s *Store) RuleBook(ctx context.Context, key ledger.Key, rule string, ref record.Ref, occurrence string) (ledger.RuleBook, error) {
+func (s *Store) RuleBook(ctx context.Context, key ledger.Key, rule string, ref record.Ref) (ledger.RuleBook, error) {
 	var book ledger.RuleBook
 	err := s.read(ctx, func(t *txn) error {
 		book = ledger.RuleBook{}
@@ -50,9 +50,7 @@ func (s *Store) RuleBook(ctx context.Context, key ledger.Key, rule string, ref r
 		if match, ok := found[ref.ID]; ok {
 			book.Match = &match
 		}
-		var one int64
-		if book.Known, err = t.row(`SELECT 1 FROM firings WHERE tenant_id = $1 AND connection_id = $2 AND rule = $3 AND side = $4
-			AND record_id = $5 AND occurrence = $6`, []any{key.Tenant, key.Connection, rule, string(ref.Side), ref.ID, occurrence}, &one); err != nil {
+		if book.Events, err = t.ruleEvents(key, rule, ref); err != nil {
 			return err
 		}
 		book.Waiting, err = t.selectFirings(key, `rule = $3 AND side = $4 AND record_id = $5 AND state <> 'done' ORDER BY decided_at, id`,
@@ -139,6 +137,9 @@ func (t *txn) putRules(key ledger.Key, commit ledger.Commit) error {
 			return err
 		}
 	}
+	if err := t.dropEvents(key, commit.DropEvents); err != nil {
+		return err
+	}
 	for _, one := range commit.AddCounts {
 		if _, err := t.exec(`INSERT INTO rule_counts (tenant_id, connection_id, rule, metric, labels, amount) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (tenant_id, connection_id, rule, metric, labels) DO UPDATE SET amount = rule_counts.amount + excluded.amount`,
@@ -162,7 +163,8 @@ func (t *txn) putFiring(key ledger.Key, firing ledger.Firing) error {
 	}
 	_, err = t.exec(`INSERT INTO firings (tenant_id, connection_id, `+firingColumns+`, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		ON CONFLICT (tenant_id, connection_id, id) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at,
+		ON CONFLICT (tenant_id, connection_id, id) DO UPDATE SET side = excluded.side, object = excluded.object,
+			record_id = excluded.record_id, occurrence = excluded.occurrence, state = excluded.state, ended_at = excluded.ended_at,
 			effects = excluded.effects, updated_at = excluded.updated_at`,
 		key.Tenant, key.Connection, firing.ID, firing.Rule, string(firing.Ref.Side), firing.Ref.Object, firing.Ref.ID, firing.Occurrence,
 		string(firing.State), micros(firing.DecidedAt), micros(firing.EndedAt), sealed, t.now)

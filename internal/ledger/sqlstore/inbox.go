@@ -70,6 +70,9 @@ func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 			flag(change.Patient)); err != nil {
 			return err
 		}
+		if err := t.keepEvent(key, change); err != nil {
+			return err
+		}
 	}
 	return nil
 }

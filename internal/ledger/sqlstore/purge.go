@@ -27,7 +27,7 @@ func purgeRules(r ledger.Retention) []purgeRule {
 		{"dead_letters", row, "state <> 'open' AND updated_at < $1", r.ClosedDeadLetters},
 		// A held operation that is over says no more than the history does.
 		{"held", row, "state IN ('done', 'rejected') AND updated_at < $1", r.History},
-		{"firings", row, "state = 'done' AND updated_at < $1", r.History},
+		{"firings", row, "state IN ('done', 'cancelled') AND updated_at < $1", r.History},
 		{"runs", row, "ended_at > 0 AND ended_at < $1", r.EndedRuns},
 		{"links", row, "state = 'tombstone' AND updated_at < $1", r.Tombstones},
 		{"requests", "tenant_id, idempotency_key", "begun_at < $1", r.Requests},

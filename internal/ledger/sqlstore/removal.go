@@ -31,6 +31,7 @@ func connectionTables() [][2]string {
 		{"seen", "stream, side, record_id"},
 		{"links", "id"},
 		{"history", "id"},
+		{"rule_events", "stream, side, object, record_id, event_id"},
 		{"rule_counts", "rule, metric, labels"},
 		{"firings", "id"},
 		{"rule_matches", "rule, side, record_id"},
