@@ -288,6 +288,19 @@ func TestWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestAPlaceForUnreadableMessagesThatIsNotThere(t *testing.T) {
+	b := newBench(t)
+	b.config.Unreadable = "nowhere.at.all"
+	b.worker()
+	b.receiving()
+	b.publish("crm.events", "{not JSON", event("ct_1"))
+	b.stored("ct_1")
+	require.Eventually(t, func() bool { return b.broker().Unreadable == 1 }, patience, 20*time.Millisecond, "it holds up nothing")
+	b.publish("crm.events", event("ct_2"))
+	b.stored("ct_1", "ct_2")
+	require.Equal(t, "receiving", b.broker().State)
+}
+
 // one is a subscription with one message.
 type one struct {
 	message broker.Message

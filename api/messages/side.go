@@ -115,21 +115,26 @@ func (l *listener) handle(ctx context.Context, subscription broker.Subscription,
 	for n, err := range large {
 		refused[n] = err
 	}
-	var stored, unreadable []broker.Message
+	var stored, aside, dropped []broker.Message
 	for n, one := range batch {
 		if refused[n] == nil {
 			stored = append(stored, one)
 			continue
 		}
-		if err := l.putAside(ctx, one, refused[n]); err != nil {
+		kept, err := l.putAside(ctx, one, refused[n])
+		switch {
+		case err != nil:
 			return err
+		case kept:
+			aside = append(aside, one)
+		default:
+			dropped = append(dropped, one)
 		}
-		unreadable = append(unreadable, one)
 	}
-	if len(unreadable) > 0 {
-		l.options.Observe.Messages(l.side, l.config.Kind, "unreadable", len(unreadable))
-		l.tellUnreadable(ctx, len(unreadable), refused)
-		if err := l.dispose(ctx, subscription, unreadable); err != nil {
+	if unreadable := len(aside) + len(dropped); unreadable > 0 {
+		l.options.Observe.Messages(l.side, l.config.Kind, "unreadable", unreadable)
+		l.tellUnreadable(ctx, unreadable, refused)
+		if err := dispose(ctx, subscription, aside, dropped); err != nil {
 			return err
 		}
 	}
@@ -141,12 +146,23 @@ func (l *listener) handle(ctx context.Context, subscription broker.Subscription,
 	return subscription.Acknowledge(ctx, stored)
 }
 
-// putAside publishes what cannot be read to the topic for such, if there is one.
-func (l *listener) putAside(ctx context.Context, message broker.Message, reason error) error {
+// putAside publishes what cannot be read to the topic for such, if there is one. Where
+// that one cannot be, the message is not kept: it would hold up all the others.
+func (l *listener) putAside(ctx context.Context, message broker.Message, reason error) (kept bool, err error) {
 	l.log().WithField("code", string(fault.CodeOf(reason))).Error("a message cannot be read and is put aside: " + words(reason))
 	if l.config.Unreadable == "" {
-		return nil
+		return false, nil
 	}
+	err = l.publishAside(ctx, message, reason)
+	if fault.Is(err, fault.Usage, fault.TooLarge, fault.Invalid) {
+		l.log().WithField("code", string(fault.CodeOf(err))).Error("broker.unreadable does not take a message, which is refused instead: " + words(err))
+		l.closePublisher()
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (l *listener) publishAside(ctx context.Context, message broker.Message, reason error) error {
 	if l.publisher == nil {
 		var err error
 		config := l.config
@@ -165,11 +181,16 @@ func (l *listener) putAside(ctx context.Context, message broker.Message, reason 
 
 // dispose ends unreadable messages: those that stand elsewhere now are dealt with,
 // the others are refused, so that the broker can keep them.
-func (l *listener) dispose(ctx context.Context, subscription broker.Subscription, messages []broker.Message) error {
-	if l.config.Unreadable != "" {
-		return subscription.Acknowledge(ctx, messages)
+func dispose(ctx context.Context, subscription broker.Subscription, aside, dropped []broker.Message) error {
+	if len(aside) > 0 {
+		if err := subscription.Acknowledge(ctx, aside); err != nil {
+			return err
+		}
 	}
-	return subscription.Refuse(ctx, messages)
+	if len(dropped) == 0 {
+		return nil
+	}
+	return subscription.Refuse(ctx, dropped)
 }
 
 func (l *listener) closePublisher() {

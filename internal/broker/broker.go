@@ -79,7 +79,7 @@ type Config struct {
 	Exchange, Queue string
 	// Region is Amazon's; empty: that of URL.
 	Region string
-	// Since is from when on Kafka is read by a group that never read; zero: from now on.
+	// Since is from when on NATS and Kafka are read by a group that never read; zero: from now on.
 	Since time.Time
 	// Topic narrows what is received: a subject of NATS or a binding key of RabbitMQ's
 	// exchange, with their wildcards. Empty: all that there is. Of SNS it is the ARN, of Kafka the topic.

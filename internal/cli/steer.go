@@ -98,6 +98,27 @@ func printSide(out io.Writer, name string, side control.SideStatus) {
 		words = append(words, fmt.Sprintf("%d of %d calls left", *side.Quota.Remaining, *side.Quota.Limit))
 	}
 	fmt.Fprintf(out, "%s: %s, webhook %s\n", name, strings.Join(words, ", "), side.Webhook.State)
+	if side.Broker != nil {
+		fmt.Fprintln(out, brokerLine(name, *side.Broker))
+	}
+}
+
+// brokerLine tells how the messages of a side come in.
+func brokerLine(name string, broker control.BrokerStatus) string {
+	line := name + " broker: " + broker.State
+	if broker.Reason != "" {
+		line += " (" + broker.Reason + ")"
+	}
+	if broker.Since != nil {
+		line += " since " + clock(*broker.Since)
+	}
+	if broker.TakenAt != nil {
+		line += ", last message about " + clock(*broker.TakenAt)
+	}
+	if broker.Unreadable > 0 && broker.UnreadableAt != nil {
+		line += fmt.Sprintf(", %s refused as unreadable, the last at %s (%s)", several(broker.Unreadable, "message", "messages"), clock(*broker.UnreadableAt), broker.UnreadableCode)
+	}
+	return line
 }
 
 func pauseCommand(options Options) *cobra.Command {

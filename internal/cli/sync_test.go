@@ -28,6 +28,7 @@ type runner struct {
 	asked    ledger.Run
 	resolved control.Resolution
 	replayed []string
+	status   control.Status
 	// stands keeps the run from moving, with the problem that it tells, if any.
 	stands  bool
 	problem *ledger.RunProblem
@@ -58,6 +59,8 @@ func (r *runner) WaitRun(ctx context.Context, _ string, onProgress func(ledger.R
 	}
 	return run, nil
 }
+
+func (r *runner) Status(context.Context, ledger.Key) (control.Status, error) { return r.status, nil }
 
 func (r *runner) Resolve(_ context.Context, _ string, resolution control.Resolution) error {
 	r.resolved = resolution
@@ -191,6 +194,17 @@ func TestSyncGivesUpARunThatStandsStill(t *testing.T) {
 	s := newConsole(t, "crm")
 	require.Equal(t, 2, s.run("sync", "crm", "--timeout", "1m"))
 	require.Equal(t, 2, s.run("sync", "crm", "--wait", "--timeout", "-1m"))
+}
+
+func TestStatusTellsOfBrokersAndRuns(t *testing.T) {
+	at := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+	s := newConsole(t, "crm")
+	s.runner.status.Sides.Right = control.SideStatus{Reachable: true, Webhook: control.WebhookStatus{State: "none"},
+		Broker: &control.BrokerStatus{State: "failed", Reason: "usage", Since: &at, Unreadable: 2, UnreadableCode: "invalid", UnreadableAt: &at}}
+	s.runner.status.Runs = []control.RunStatus{{Kind: ledger.RunCompare, Problem: &ledger.RunProblem{Code: "auth", Message: "the left side refuses the credentials (auth)", Since: at}}}
+	require.Zero(t, s.run("status", "crm"))
+	require.Contains(t, s.out.String(), "right broker: failed (usage) since 2026-11-22T13:00:00Z, 2 messages refused as unreadable, the last at 2026-11-22T13:00:00Z (invalid)\n")
+	require.Contains(t, s.out.String(), "run compare of all streams: 0 done\n  it waits: the left side refuses the credentials (auth); since 2026-11-22T13:00:00Z\n")
 }
 
 // TestSyncIsPatientWithAPlanOfCalls: how long a system is to be left alone counts for

@@ -262,6 +262,8 @@ func TestStatusHasTheShapeOfTheAPI(t *testing.T) {
 	_, err := r.Store.Enqueue(t.Context(), r.key, []ledger.Change{{Stream: "leads", Ref: record.Ref{Side: record.Left, Object: "leads", ID: "9"}}}, time.Minute)
 	require.NoError(t, err)
 	_, err = r.Store.UpdateSideState(t.Context(), r.key, record.Left, func(s *ledger.SideState) {
+		s.Broker = ledger.BrokerState{State: "failed", Reason: "usage", At: time.Now(), Unreadable: 2, UnreadableAt: time.Now(), UnreadableCode: "invalid"}
+		s.WebhookState, s.WebhookTakenAt, s.WebhookRefusedAt = "active", time.Now().Add(-time.Hour), time.Now()
 		s.LastOKAt, s.QuotaKnown, s.QuotaLimit, s.QuotaRemaining, s.PausedUntil = time.Now(), true, 500, 12, time.Now().Add(time.Hour)
 	})
 	require.NoError(t, err)
@@ -278,6 +280,11 @@ func TestStatusHasTheShapeOfTheAPI(t *testing.T) {
 			PausedUntil *time.Time `json:"paused_until"`
 			Quota       struct{ Limit, Remaining *int }
 			Webhook     struct{ State string }
+			Broker      *struct {
+				State, Reason  string
+				Unreadable     int
+				UnreadableCode string `json:"unreadable_code"`
+			}
 		}
 		Streams []struct {
 			Name          string
@@ -299,6 +306,11 @@ func TestStatusHasTheShapeOfTheAPI(t *testing.T) {
 	require.Equal(t, 12, *shape.Sides["left"].Quota.Remaining)
 	require.Nil(t, shape.Sides["right"].Quota.Remaining)
 	require.Equal(t, "none", shape.Sides["right"].Webhook.State)
+	require.Equal(t, "refused", shape.Sides["left"].Webhook.State)
+	require.Nil(t, shape.Sides["right"].Broker)
+	require.Equal(t, "failed", shape.Sides["left"].Broker.State)
+	require.Equal(t, 2, shape.Sides["left"].Broker.Unreadable)
+	require.Equal(t, "invalid", shape.Sides["left"].Broker.UnreadableCode)
 	require.Equal(t, "leads", shape.Streams[0].Name)
 	require.NotNil(t, shape.Streams[0].LastPollAt)
 	require.Nil(t, shape.Streams[0].LastCompareAt)

@@ -51,6 +51,21 @@ type SideStatus struct {
 	LastError string        `json:"last_error,omitempty"`
 	Quota     QuotaStatus   `json:"quota"`
 	Webhook   WebhookStatus `json:"webhook"`
+	// Broker is how the side's messages are received; nil where nothing is known of any.
+	Broker *BrokerStatus `json:"broker,omitempty"`
+}
+
+// BrokerStatus is how a subscription is.
+type BrokerStatus struct {
+	// State is receiving, failed or waiting; Reason the code of the failure.
+	State   string     `json:"state"`
+	Reason  string     `json:"reason,omitempty"`
+	Since   *time.Time `json:"since,omitempty"`
+	TakenAt *time.Time `json:"taken_at,omitempty"`
+	// Unreadable counts messages that could not be read and were put aside or refused.
+	Unreadable     int        `json:"unreadable"`
+	UnreadableCode string     `json:"unreadable_code,omitempty"`
+	UnreadableAt   *time.Time `json:"unreadable_at,omitempty"`
 }
 
 // QuotaStatus is the plan as the vendor last told it; null while unknown.
@@ -60,7 +75,7 @@ type QuotaStatus struct {
 	ResetAt   *time.Time `json:"reset_at"`
 }
 
-// WebhookStatus is active, off, failed or none.
+// WebhookStatus is active, off, failed, refused (deliveries are, for their signature) or none.
 type WebhookStatus struct {
 	State string `json:"state"`
 }
@@ -178,10 +193,29 @@ func (c *Control) side(ctx context.Context, key ledger.Key, side record.Side, no
 			status.Quota.Remaining, status.Quota.ResetAt = &remaining, instant(state.QuotaResetAt)
 		}
 	}
-	if status.Webhook.State == "" {
+	switch {
+	case status.Webhook.State == "":
 		status.Webhook.State = "none"
+	case status.Webhook.State == "active" && state.WebhookRefusedAt.After(state.WebhookTakenAt):
+		status.Webhook.State = "refused"
 	}
+	status.Broker = brokerStatus(state.Broker)
 	return status, nil
+}
+
+// brokerStatus is nil where no worker ever said anything of a subscription.
+func brokerStatus(state ledger.BrokerState) *BrokerStatus {
+	if state == (ledger.BrokerState{}) {
+		return nil
+	}
+	status := &BrokerStatus{
+		State: state.State, Reason: state.Reason, Since: instant(state.At), TakenAt: instant(state.TakenAt),
+		Unreadable: state.Unreadable, UnreadableCode: state.UnreadableCode, UnreadableAt: instant(state.UnreadableAt),
+	}
+	if status.State == "" {
+		status.State = "waiting"
+	}
+	return status
 }
 
 func (c *Control) streams(ctx context.Context, key ledger.Key, now time.Time) ([]StreamStatus, error) {

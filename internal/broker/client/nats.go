@@ -143,8 +143,9 @@ func subscribeNATS(ctx context.Context, config broker.Config, network Network) (
 	return &natsSubscription{conn: conn, consumer: consumer, open: map[jetstream.Msg]bool{}}, nil
 }
 
-// natsConsumer finds the durable consumer, or makes it. A new one begins with what
-// comes from now on: a first load lists what there is.
+// natsConsumer finds the durable consumer, which goes on where it stood, or makes it.
+// A new one begins with what comes from config.Since on, or from now on: a first load
+// lists what there is.
 func natsConsumer(ctx context.Context, js jetstream.JetStream, config broker.Config) (jetstream.Consumer, error) {
 	stream, err := natsStream(ctx, js, config)
 	if err != nil {
@@ -154,6 +155,9 @@ func natsConsumer(ctx context.Context, js jetstream.JetStream, config broker.Con
 		Durable: config.Group, FilterSubject: config.Topic, AckPolicy: jetstream.AckExplicitPolicy, AckWait: natsAckWait,
 		DeliverPolicy: jetstream.DeliverNewPolicy, MaxAckPending: 16 * broker.MaxBatch,
 	}
+	if !config.Since.IsZero() {
+		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &config.Since
+	}
 	held, err := stream.Consumer(ctx, config.Group)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
@@ -162,12 +166,27 @@ func natsConsumer(ctx context.Context, js jetstream.JetStream, config broker.Con
 	case err != nil:
 		return nil, natsFault(err)
 	}
-	if had := held.CachedInfo().Config; had.FilterSubject != wanted.FilterSubject {
-		had.FilterSubject = wanted.FilterSubject
-		made, err := stream.CreateOrUpdateConsumer(ctx, had)
-		return made, natsMade(err)
+	if held.CachedInfo().Config.FilterSubject != wanted.FilterSubject {
+		return refilter(ctx, stream, held, wanted.FilterSubject)
 	}
 	return held, nil
+}
+
+// refilter gives a consumer another topic; it goes on where it stood. One that began at
+// a time cannot be edited (servers of 2.9 refuse that), so it is made anew behind what
+// was acknowledged.
+func refilter(ctx context.Context, stream jetstream.Stream, held jetstream.Consumer, topic string) (jetstream.Consumer, error) {
+	had := held.CachedInfo().Config
+	had.FilterSubject = topic
+	if had.DeliverPolicy == jetstream.DeliverByStartTimePolicy {
+		had.DeliverPolicy, had.OptStartTime = jetstream.DeliverByStartSequencePolicy, nil
+		had.OptStartSeq = held.CachedInfo().AckFloor.Stream + 1
+		if err := stream.DeleteConsumer(ctx, had.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, natsFault(err)
+		}
+	}
+	made, err := stream.CreateOrUpdateConsumer(ctx, had)
+	return made, natsMade(err)
 }
 
 func natsMade(err error) error {

@@ -33,6 +33,42 @@ func TestNATS(t *testing.T) {
 	conforms(t, conformance{server: server, config: natsConfig(server), topic: "crm.events.contact", elsewhere: "crm.other"})
 }
 
+// TestNATSBeginsWhereItShall: a durable consumer that is new begins at a time, and one
+// that is known where it stood.
+func TestNATSBeginsWhereItShall(t *testing.T) {
+	server := brokertest.NATS(t)
+	server.Stream(t, "CRM", "crm.>")
+	config := natsConfig(server)
+	c := conformance{server: server, config: config}
+	send(t, config, "crm.events.contact", "before")
+	c.config.Group, c.config.Since = "since", time.Now().Add(-time.Minute)
+	since := subscribe(t, c)
+	require.Equal(t, []string{"before"}, bodies(take(t, since, 1)))
+	since.Close()
+	c.config.Group, c.config.Since = "from-now-on", time.Time{}
+	fromNow := subscribe(t, c)
+	send(t, config, "crm.events.contact", "after")
+	got := take(t, fromNow, 1)
+	require.Equal(t, []string{"after"}, bodies(got))
+	require.NoError(t, fromNow.Acknowledge(t.Context(), got))
+	fromNow.Close()
+	send(t, config, "crm.events.contact", "meanwhile")
+	c.config.Since = time.Now().Add(-time.Hour)
+	again := subscribe(t, c)
+	defer again.Close()
+	require.Equal(t, []string{"meanwhile"}, bodies(take(t, again, 1)), "a known one goes on where it stood")
+
+	c.config.Group = "since"
+	first := subscribe(t, c)
+	require.NoError(t, first.Acknowledge(t.Context(), take(t, first, 3)))
+	first.Close()
+	send(t, config, "crm.others", "another topic")
+	c.config.Topic = "crm.>"
+	moved := subscribe(t, c)
+	defer moved.Close()
+	require.Equal(t, []string{"another topic"}, bodies(take(t, moved, 1)), "nor does another topic begin anew")
+}
+
 func TestNATSWhatIsNotThere(t *testing.T) {
 	server := brokertest.NATS(t)
 	server.Stream(t, "CRM", "crm.>")

@@ -211,7 +211,9 @@ type rabbitPublisher struct {
 	channel  *amqp.Channel
 	exchange string
 	returned chan amqp.Return
-	one      sync.Mutex
+	// closed tells why the server closed the channel, as for an exchange that is not there.
+	closed chan *amqp.Error
+	one    sync.Mutex
 }
 
 var _ broker.Publisher = (*rabbitPublisher)(nil)
@@ -229,7 +231,10 @@ func publishRabbitMQ(ctx context.Context, config broker.Config, network Network)
 		closeRabbit(conn)
 		return nil, rabbitFault(err)
 	}
-	return &rabbitPublisher{conn: conn, channel: channel, exchange: config.Exchange, returned: channel.NotifyReturn(make(chan amqp.Return, 1))}, nil
+	return &rabbitPublisher{
+		conn: conn, channel: channel, exchange: config.Exchange,
+		returned: channel.NotifyReturn(make(chan amqp.Return, 1)), closed: channel.NotifyClose(make(chan *amqp.Error, 1)),
+	}, nil
 }
 
 // Publish implements broker.Publisher. The topic is the routing key of the exchange,
@@ -258,9 +263,28 @@ func (p *rabbitPublisher) Publish(ctx context.Context, topic string, message bro
 			return nil
 		}
 	}
+	if refused := p.refused(); refused != nil {
+		return refused
+	}
 	failed := fault.Wrap(fault.Transient, err, "RabbitMQ did not confirm a message")
 	failed.MaybeApplied = true
 	return failed
+}
+
+// refused is why the server closed the channel under a message, where that is told and
+// does not pass; nil else.
+func (p *rabbitPublisher) refused() error {
+	select {
+	case why, told := <-p.closed:
+		if !told || why == nil {
+			return nil
+		}
+		if err := rabbitFault(why); !fault.Is(err, fault.Unavailable) {
+			return err
+		}
+	default:
+	}
+	return nil
 }
 
 // Close implements broker.Publisher.

@@ -56,6 +56,17 @@ func TestRabbitMQ(t *testing.T) {
 		require.Equal(t, fault.Usage, fault.CodeOf(err), "%v", err)
 		require.NoError(t, publisher.Publish(t.Context(), "crm.plain", broker.Message{Body: []byte("x")}), "and the next one is taken")
 	})
+	t.Run("no such exchange to publish to", func(t *testing.T) {
+		config := config
+		config.Exchange = "none"
+		publisher, err := client.OpenPublisher(t.Context(), config, loopback())
+		require.NoError(t, err)
+		defer publisher.Close()
+		err = publisher.Publish(t.Context(), "crm.plain", broker.Message{Body: []byte("x")})
+		require.Equal(t, fault.Usage, fault.CodeOf(err), "%v", err)
+		require.False(t, fault.As(err).MaybeApplied)
+		require.Contains(t, err.Error(), "check broker.queue and broker.exchange")
+	})
 	t.Run("an exchange", func(t *testing.T) {
 		conforms(t, conformance{server: server, config: config, topic: "crm.events.contact", elsewhere: "crm.other"})
 	})
