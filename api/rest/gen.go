@@ -1086,7 +1086,7 @@ type SideStatus struct {
 	// Reachable Whether its last call was answered; true before the first call
 	Reachable bool `json:"reachable"`
 	Webhook   struct {
-		// State none, active, off, failed, or refused: registered, but the last deliveries had a wrong signature
+		// State none, active, off, failed, refused: registered, but the last deliveries had a wrong signature, or by_hand: a person registers it at the vendor, and no delivery has come yet
 		State string  `json:"state"`
 		Url   *string `json:"url,omitempty"`
 	} `json:"webhook"`

@@ -101,3 +101,30 @@ func TestRefusedDeliveriesShowInTheStatus(t *testing.T) {
 		require.Equal(t, "refused", shown(), "it is told again, however short after")
 	}
 }
+
+// Where a person registers the webhook at the vendor, nobody knows whether one has until
+// a delivery comes.
+func TestAWebhookMadeByHandIsActiveOnceADeliveryHasCome(t *testing.T) {
+	h := start(t)
+	key := h.active()
+	_, err := h.store.UpdateSideState(t.Context(), key, record.Left, func(state *ledger.SideState) { state.WebhookState = ledger.WebhookByHand })
+	require.NoError(t, err)
+	body := `{"type":"lead.updated","data":{"id":"l1"}}`
+	deliver := func(secret string) int {
+		return h.send("POST", "/webhooks/"+key.Connection+"/left", body, signedWith("left", secret, body)...).status
+	}
+	shown := func() any {
+		status := h.call("GET", "/api/v1/connections/"+key.Connection+"/status", nil)
+		require.Equal(t, http.StatusOK, status.status, string(status.raw))
+		return objectOf(t, string(status.raw))["sides"].(map[string]any)["left"].(map[string]any)["webhook"].(map[string]any)["state"]
+	}
+	require.Equal(t, "by_hand", shown())
+	require.Equal(t, http.StatusUnauthorized, deliver("wrong"))
+	require.Equal(t, "by_hand", shown(), "anybody may send one")
+	for range 3 {
+		require.Equal(t, http.StatusUnauthorized, deliver("wrong"))
+	}
+	require.Equal(t, "refused", shown())
+	require.Equal(t, http.StatusAccepted, deliver("hook-left"))
+	require.Equal(t, "active", shown())
+}

@@ -118,11 +118,17 @@ func (s *Server) sideStatus(ctx context.Context, key ledger.Key, side record.Sid
 	switch {
 	case answer.Webhook.State == "":
 		answer.Webhook.State = "none"
-	case answer.Webhook.State == "active" && state.WebhookRefusedAt.After(state.WebhookTakenAt):
+	case registered(state) && state.WebhookRefusedAt.After(state.WebhookTakenAt):
 		answer.Webhook.State = "refused"
+	case state.WebhookState == ledger.WebhookByHand && !state.WebhookTakenAt.IsZero():
+		answer.Webhook.State = "active"
 	}
 	answer.Broker = brokerStatus(described.Brokers[side], state)
 	return answer, nil
+}
+
+func registered(side ledger.SideState) bool {
+	return side.WebhookState == "active" || side.WebhookState == ledger.WebhookByHand
 }
 
 // brokerStatus is how the subscription of a side is; nil where it has no broker.

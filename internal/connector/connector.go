@@ -271,6 +271,9 @@ type WebhookState struct {
 	// Reactivated is true when EnsureWebhook found it off and switched it on:
 	// events were lost, and the gap must be reconciled.
 	Reactivated bool
+	// ByHand is true when a person registers it in the system's settings, and the system
+	// does not tell whether one has.
+	ByHand bool
 }
 
 // Report is what Check found, for people.

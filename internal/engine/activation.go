@@ -154,8 +154,11 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 		return err
 	}
 	word := "active"
-	if !state.Active {
+	switch {
+	case !state.Active:
 		word = "off"
+	case state.ByHand:
+		word = ledger.WebhookByHand
 	}
 	// One that was there and is not was deleted by somebody: events were lost too.
 	lost := state.Reactivated || known.WebhookID != "" && state.ID != known.WebhookID
@@ -191,6 +194,10 @@ func (e *Engine) stillOn(ctx context.Context, in *Installed, side record.Side, u
 
 func (e *Engine) putWebhook(ctx context.Context, in *Installed, side record.Side, state connector.WebhookState, word, url string) error {
 	_, err := e.options.Store.UpdateSideState(ctx, in.Key, side, func(row *ledger.SideState) {
+		if word == ledger.WebhookByHand && row.WebhookURL != url {
+			// What came to another address says nothing about this one.
+			row.WebhookTakenAt, row.WebhookRefusedAt = time.Time{}, time.Time{}
+		}
 		row.WebhookID, row.WebhookState, row.WebhookURL, row.WebhookCheckedAt = state.ID, word, url, e.options.Now()
 		row.WebhookVersion = in.Version
 	})

@@ -160,7 +160,7 @@ func (p *pass) mergedAway(ctx context.Context, link ledger.Link, left, right vie
 			return true, err
 		}
 		if state.Link != nil {
-			refused := fault.New(fault.Invalid, "the vendor merged %s into %s, which is linked to another record: decide which of the two counterparts stays, then delete the other", link.Ref(side), survivor).On(link.Ref(side))
+			refused := fault.New(fault.Invalid, "the vendor merged %s into %s, which is linked to another record: take over there what is needed of %s, then delete that one", link.Ref(side), survivor, link.Ref(side.Other())).On(link.Ref(side))
 			return true, p.parkAfter(ctx, closing, refused)
 		}
 		if side == record.Left {

@@ -3,11 +3,14 @@ package engine_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/connectors"
+	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -65,4 +68,30 @@ func TestAWebhookThatWasLostIsNoticed(t *testing.T) {
 			require.True(t, hooks.Hooks[0].Active)
 		})
 	}
+}
+
+// TestAWebhookMadeByHandIsKnownByItsDeliveries: where a person registers it, that is told
+// and nothing else; what came to an old address says nothing about a new one.
+func TestAWebhookMadeByHandIsKnownByItsDeliveries(t *testing.T) {
+	text, err := connectors.Read("acme")
+	require.NoError(t, err)
+	manifest, _, ok := strings.Cut(string(text), "  registration:\n")
+	require.True(t, ok)
+	manifest = strings.ReplaceAll(strings.TrimSpace(manifest), "\n", "\n      ")
+	b := start(t, setup{edit: func(yaml string) string {
+		return strings.Replace(yaml, "connector: acme", "connector: rest\n    manifest:\n      "+manifest, 1)
+	}})
+	ensured := func(url string) ledger.SideState {
+		require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, map[record.Side]string{record.Right: url}))
+		side, err := b.store.SideState(b.ctx, b.key, record.Right)
+		require.NoError(t, err)
+		return side
+	}
+	require.Equal(t, ledger.WebhookByHand, ensured("https://one.example").WebhookState)
+	_, err = b.store.UpdateSideState(b.ctx, b.key, record.Right, func(side *ledger.SideState) { side.WebhookTakenAt = b.clock.now() })
+	require.NoError(t, err)
+	again := ensured("https://one.example")
+	require.Equal(t, ledger.WebhookByHand, again.WebhookState)
+	require.False(t, again.WebhookTakenAt.IsZero())
+	require.True(t, ensured("https://two.example").WebhookTakenAt.IsZero())
 }

@@ -48,6 +48,10 @@ type Seen struct {
 	ScanID string
 }
 
+// WebhookByHand is the state of a webhook that a person registers at the vendor, who does
+// not tell whether one has: only a delivery shows it.
+const WebhookByHand = "by_hand"
+
 // SideState is what is known of one of the two systems of a connection, shared
 // by all workers.
 type SideState struct {
@@ -63,7 +67,7 @@ type SideState struct {
 	// LastOKAt is the last good answer, LastError the code of the last failure.
 	LastOKAt  time.Time
 	LastError string
-	// WebhookID, WebhookState ("", "active", "off", "failed", "none"), WebhookURL.
+	// WebhookID, WebhookState ("", "active", WebhookByHand, "off", "failed", "none"), WebhookURL.
 	WebhookID, WebhookState, WebhookURL string
 	// WebhookTakenAt and WebhookRefusedAt are about when a delivery was last taken,
 	// and when several in a row were last refused for their signature.

@@ -167,6 +167,7 @@ func TestWebhooksByHand(t *testing.T) {
 	state, err := conn.EnsureWebhook(t.Context(), spec)
 	require.NoError(t, err)
 	require.True(t, state.Active)
+	require.True(t, state.ByHand, "nobody knows whether a person has done it")
 	again, err := conn.WebhookStatus(t.Context(), state.ID)
 	require.NoError(t, err)
 	require.Equal(t, state, again)

@@ -12,9 +12,14 @@ import (
 	"github.com/accord-sync/accord/internal/manifest"
 )
 
-// byHand is the id of a registration that a person made in the system's settings:
-// the system does not tell about it, and it is taken for switched on.
-const byHand = "by-hand"
+// byHandID is the id of a registration that a person makes in the system's settings.
+const byHandID = "by-hand"
+
+// byHand is all that is known of such a registration: the system does not tell about
+// it. It is not taken for switched off.
+func byHand() connector.WebhookState {
+	return connector.WebhookState{ID: byHandID, Active: true, ByHand: true}
+}
 
 // maxHookPages bounds the list of registrations that is looked through.
 const maxHookPages = 50
@@ -24,7 +29,7 @@ const maxHookPages = 50
 func (c *client) EnsureWebhook(ctx context.Context, spec connector.WebhookSpec) (connector.WebhookState, error) {
 	said, err := c.registration()
 	if err != nil || said == nil {
-		return connector.WebhookState{ID: byHand, Active: true}, err
+		return byHand(), err
 	}
 	events, err := c.wantedEvents(spec.Objects, said)
 	if err != nil {
@@ -96,7 +101,7 @@ func (c *client) WebhookStatus(ctx context.Context, id string) (connector.Webhoo
 		return connector.WebhookState{}, fault.Wrap(fault.Gone, err, "%s has no webhooks", c.title)
 	}
 	if said == nil {
-		return connector.WebhookState{ID: byHand, Active: true}, nil
+		return byHand(), nil
 	}
 	hooks, err := c.hooks(ctx, said)
 	if err != nil {
