@@ -31,7 +31,7 @@ func Need(t *testing.T) string {
 	t.Helper()
 	address := os.Getenv("ACCORD_TEST_TRYTON")
 	if address == "" {
-		t.Skip(`no Tryton to test against: start one with eval "$(e2e/tryton/serve start FOLDER)", or run .ci/run tryton`)
+		t.Skip(`no Tryton to test against: start one with eval "$(internal/demo/serve/tryton start FOLDER)", or run .ci/run tryton`)
 	}
 	return address
 }
