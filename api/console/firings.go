@@ -20,10 +20,10 @@ type firingPage struct {
 }
 
 // ruleLine is one rule, with how many of its firings are still to be carried out,
-// carried out, and refused.
+// carried out, refused, and given up.
 type ruleLine struct {
-	Rule              string
-	Due, Done, Parked int
+	Rule                         string
+	Due, Done, Parked, Cancelled int
 }
 
 // firingLine is one firing.
@@ -73,6 +73,8 @@ func ruleLines(totals []ledger.FiringTotal) []ruleLine {
 			line.Done = total.Count
 		case ledger.FiringParked:
 			line.Parked = total.Count
+		case ledger.FiringCancelled:
+			line.Cancelled = total.Count
 		}
 	}
 	return lines
@@ -90,7 +92,11 @@ func firingState(state ledger.FiringState) string {
 func effectsOf(effects []ledger.FiringEffect) string {
 	texts := make([]string, 0, len(effects))
 	for _, effect := range effects {
-		text := effect.Kind + " " + firingState(effect.State)
+		text := effect.Kind + " "
+		if effect.Name != "" {
+			text += effect.Name + " "
+		}
+		text += firingState(effect.State)
 		if effect.Code != "" {
 			why := effect.Code
 			if effect.Status != 0 {

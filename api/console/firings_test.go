@@ -34,6 +34,7 @@ func TestFirings(t *testing.T) {
 		add("won", ledger.FiringDone, ledger.FiringEffect{})
 	}
 	add("won", ledger.FiringOpen, ledger.FiringEffect{Code: "transient", Status: 503, Tries: 4})
+	add("lost", ledger.FiringCancelled, ledger.FiringEffect{Name: "chat"})
 	add("lost", ledger.FiringParked, ledger.FiringEffect{Code: "invalid", Tries: 1})
 	require.NoError(t, s.store.Commit(context.Background(), ledger.Key{Tenant: "default", Connection: "cn_1"}, ledger.Commit{PutFirings: firings}))
 	status, header, page := s.get(firingsPath, "secret")
@@ -41,15 +42,16 @@ func TestFirings(t *testing.T) {
 	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
 	for _, part := range []string{
 		"Firings of &lt;b&gt;acme&lt;/b&gt;",
-		`<th scope="row">lost</th><td class="count">0</td><td class="count">0</td><td class="count">1</td>`,
-		`<th scope="row">won</th><td class="count">1</td><td class="count">60</td><td class="count">0</td>`,
-		`<th scope="row">2026-03-30 11:01:01</th><td>lost</td><td>left/deals/d61</td><td>match:1</td><td>parked</td><td>count done, publish parked (invalid, tries: 1)</td>`,
+		`<th scope="row">lost</th><td class="count">0</td><td class="count">0</td><td class="count">1</td><td class="count">1</td>`,
+		`<th scope="row">won</th><td class="count">1</td><td class="count">60</td><td class="count">0</td><td class="count">0</td>`,
+		`<th scope="row">2026-03-30 11:01:02</th><td>lost</td><td>left/deals/d62</td><td>match:1</td><td>parked</td><td>count done, publish parked (invalid, tries: 1)</td>`,
+		`<td>left/deals/d61</td><td>match:1</td><td>cancelled</td><td>count done, publish chat cancelled</td>`,
 		`<td>left/deals/d60</td><td>match:1</td><td>due</td><td>count done, publish due (transient 503, tries: 4)</td>`,
 	} {
 		require.Contains(t, page, part)
 	}
 	require.Equal(t, 50, strings.Count(page, "<td>match:1</td>"), "the latest ones")
-	require.NotContains(t, page, "d11<", "the oldest are not shown")
+	require.NotContains(t, page, "d12<", "the oldest are not shown")
 	require.NotContains(t, page, "hidden")
 	status, _, _ = s.get("/console/connections/cn_2/firings", "secret")
 	require.Equal(t, http.StatusNotFound, status)

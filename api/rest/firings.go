@@ -15,7 +15,7 @@ func (s *Server) ListFirings(ctx context.Context, request ListFiringsRequestObje
 		return nil, err
 	}
 	if request.Params.State != nil && !request.Params.State.Valid() {
-		return nil, invalidParameter("state", "open, done or parked is wanted")
+		return nil, invalidParameter("state", "open, done, parked or cancelled is wanted")
 	}
 	key, err := s.existing(ctx, request.Connection)
 	if err != nil {
@@ -57,7 +57,7 @@ func firingOf(firing ledger.Firing) Firing {
 	}
 	for _, effect := range firing.Effects {
 		answer.Effects = append(answer.Effects, FiringEffect{
-			Kind: FiringEffectKind(effect.Kind), State: FiringState(effect.State), Tries: effect.Tries, At: optionalTime(effect.At),
+			Kind: FiringEffectKind(effect.Kind), Name: optional(effect.Name), State: FiringState(effect.State), Tries: effect.Tries, At: optionalTime(effect.At),
 			Code: optional(effect.Code), Status: optional(effect.Status),
 		})
 	}

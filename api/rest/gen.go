@@ -165,14 +165,17 @@ func (e FiringEffectKind) Valid() bool {
 
 // Defines values for FiringState.
 const (
-	FiringStateDone   FiringState = "done"
-	FiringStateOpen   FiringState = "open"
-	FiringStateParked FiringState = "parked"
+	FiringStateCancelled FiringState = "cancelled"
+	FiringStateDone      FiringState = "done"
+	FiringStateOpen      FiringState = "open"
+	FiringStateParked    FiringState = "parked"
 )
 
 // Valid indicates whether the value is a known member of the FiringState enum.
 func (e FiringState) Valid() bool {
 	switch e {
+	case FiringStateCancelled:
+		return true
 	case FiringStateDone:
 		return true
 	case FiringStateOpen:
@@ -339,22 +342,22 @@ func (e RunKind) Valid() bool {
 
 // Defines values for RunState.
 const (
-	Cancelled RunState = "cancelled"
-	Failed    RunState = "failed"
-	Running   RunState = "running"
-	Succeeded RunState = "succeeded"
+	RunStateCancelled RunState = "cancelled"
+	RunStateFailed    RunState = "failed"
+	RunStateRunning   RunState = "running"
+	RunStateSucceeded RunState = "succeeded"
 )
 
 // Valid indicates whether the value is a known member of the RunState enum.
 func (e RunState) Valid() bool {
 	switch e {
-	case Cancelled:
+	case RunStateCancelled:
 		return true
-	case Failed:
+	case RunStateFailed:
 		return true
-	case Running:
+	case RunStateRunning:
 		return true
-	case Succeeded:
+	case RunStateSucceeded:
 		return true
 	default:
 		return false
@@ -678,11 +681,13 @@ type Firing struct {
 	Id        string         `json:"id"`
 
 	// Occurrence Which time it was: `match:2`, `record`, `version:3`, `event:ID`
-	Occurrence string      `json:"occurrence"`
-	Ref        Ref         `json:"ref"`
-	Rule       string      `json:"rule"`
-	Side       Side        `json:"side"`
-	State      FiringState `json:"state"`
+	Occurrence string `json:"occurrence"`
+	Ref        Ref    `json:"ref"`
+	Rule       string `json:"rule"`
+	Side       Side   `json:"side"`
+
+	// State parked: refused for good. cancelled: what was left to do is not in the integration any more, or was given up
+	State FiringState `json:"state"`
 }
 
 // FiringEffect defines model for FiringEffect.
@@ -691,11 +696,16 @@ type FiringEffect struct {
 	At *time.Time `json:"at,omitempty"`
 
 	// Code Why the last try did not succeed
-	Code   *string          `json:"code,omitempty"`
-	Kind   FiringEffectKind `json:"kind"`
-	State  FiringState      `json:"state"`
-	Status *int             `json:"status,omitempty"`
-	Tries  int              `json:"tries"`
+	Code *string          `json:"code,omitempty"`
+	Kind FiringEffectKind `json:"kind"`
+
+	// Name The name that the rule gives it
+	Name *string `json:"name,omitempty"`
+
+	// State parked: refused for good. cancelled: what was left to do is not in the integration any more, or was given up
+	State  FiringState `json:"state"`
+	Status *int        `json:"status,omitempty"`
+	Tries  int         `json:"tries"`
 }
 
 // FiringEffectKind defines model for FiringEffect.Kind.
@@ -707,7 +717,7 @@ type FiringList struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
-// FiringState defines model for FiringState.
+// FiringState parked: refused for good. cancelled: what was left to do is not in the integration any more, or was given up
 type FiringState string
 
 // Guard Example: {"held":[],"limit":10,"next_cursor":null,"per":"1h0m0s","state":"clear","used":0}

@@ -15,9 +15,9 @@ func firingsCommand(options Options) *cobra.Command {
 	command := lister[ledger.Firing]{
 		page: func(command *cobra.Command, session *Session, key ledger.Key, paging ledger.ListOptions) ([]ledger.Firing, string, error) {
 			switch ledger.FiringState(state) {
-			case "", ledger.FiringOpen, ledger.FiringDone, ledger.FiringParked:
+			case "", ledger.FiringOpen, ledger.FiringDone, ledger.FiringParked, ledger.FiringCancelled:
 			default:
-				return nil, "", fault.New(fault.Usage, "--state is open, done or parked, not %q", state)
+				return nil, "", fault.New(fault.Usage, "--state is open, done, parked or cancelled, not %q", state)
 			}
 			return session.Store.ListFirings(command.Context(), key, ledger.FiringFilter{Rule: rule, State: ledger.FiringState(state)}, paging)
 		},
@@ -27,7 +27,7 @@ func firingsCommand(options Options) *cobra.Command {
 		},
 	}.command(options, "firings", "List what rules fired, newest first")
 	command.Flags().StringVar(&rule, "rule", "", "of this rule only")
-	command.Flags().StringVar(&state, "state", "", "open, done or parked; empty: all")
+	command.Flags().StringVar(&state, "state", "", "open, done, parked or cancelled; empty: all")
 	return command
 }
 
@@ -35,7 +35,11 @@ func firingsCommand(options Options) *cobra.Command {
 func effectsOf(firing ledger.Firing) string {
 	texts := make([]string, 0, len(firing.Effects))
 	for _, effect := range firing.Effects {
-		text := effect.Kind + " " + string(effect.State)
+		text := effect.Kind + " "
+		if effect.Name != "" {
+			text += effect.Name + " "
+		}
+		text += string(effect.State)
 		if effect.Code != "" {
 			text += fmt.Sprintf(" (%s %d, tries: %d)", effect.Code, effect.Status, effect.Tries)
 		}

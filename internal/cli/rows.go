@@ -83,7 +83,7 @@ func linkRow(link ledger.Link) row {
 func firingRow(firing ledger.Firing) row {
 	effects := make([]row, 0, len(firing.Effects))
 	for _, effect := range firing.Effects {
-		effects = append(effects, row{"kind": effect.Kind, "state": effect.State, "tries": effect.Tries, "code": orNull(effect.Code), "status": effect.Status})
+		effects = append(effects, row{"kind": effect.Kind, "name": orNull(effect.Name), "state": effect.State, "tries": effect.Tries, "code": orNull(effect.Code), "status": effect.Status})
 	}
 	return row{
 		"id": firing.ID, "rule": firing.Rule, "side": firing.Ref.Side, "ref": firing.Ref, "occurrence": firing.Occurrence, "state": firing.State,

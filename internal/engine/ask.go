@@ -59,7 +59,7 @@ func (p *pass) asking(rule *Rule, n int, ask integration.Ask, fields record.Fiel
 			return "", nil, err
 		}
 		call := WebCall{Rule: rule.Spec.Name, Part: fmt.Sprintf("look_up[%d]", n), Query: query}
-		return ask.Name + "?" + spelled(query), func(ctx context.Context) (any, error) { return p.askWeb(ctx, call) }, nil
+		return ask.Name + "?" + spelled(query), func(ctx context.Context) (any, error) { return p.askWeb(ctx, call, ask.OrNothing) }, nil
 	}
 	source := ask.ID
 	if source == "" {
@@ -131,16 +131,43 @@ func (p *pass) askSearch(ctx context.Context, ask integration.Ask, value any) (a
 	return map[string]any(same[0].Fields), p.step("after search")
 }
 
-func (p *pass) askWeb(ctx context.Context, call WebCall) (any, error) {
+// askWeb asks an address. Where it says that there is nothing, that is an answer if the
+// rule takes it for one.
+func (p *pass) askWeb(ctx context.Context, call WebCall, orNothing bool) (any, error) {
 	body, err := p.sendOut(ctx, call)
+	if fault.Is(err, fault.Gone) && orNothing {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, forGood(err, call.Rule, call.Part)
 	}
-	var value any
-	if value, err = transport.DecodeJSON(body); err != nil {
-		return nil, fault.Wrap(fault.Transient, err, "rule %s: the answer to %s is not JSON; it is tried again", call.Rule, call.Part)
+	value, err := transport.DecodeJSON(body)
+	switch {
+	case err == nil:
+		return value, nil
+	case fault.Is(err, fault.TooLarge) || p.work.Tries+1 >= forbiddenTries:
+		return nil, fault.Wrap(fault.Invalid, err, "rule %s: the answer to %s is not JSON of a size that can be used; correct the address", call.Rule, call.Part)
 	}
-	return value, nil
+	return nil, fault.Wrap(fault.Transient, err, "rule %s: the answer to %s is not JSON; it is tried again", call.Rule, call.Part)
+}
+
+// forGood makes a refusal for good of what will be answered the same again: that there
+// is nothing at the address (unlike a record of a side, nobody verifies that), or more
+// than is read.
+func forGood(err error, rule, part string) error {
+	coded := fault.As(err)
+	if coded == nil || coded.Code != fault.Gone && coded.Code != fault.TooLarge {
+		return err
+	}
+	refused := *coded
+	refused.Code = fault.Invalid
+	refused.Message = "rules." + rule + " " + part + ": "
+	if coded.Code == fault.Gone {
+		refused.Message += "the address answers that there is nothing there; correct it or what it is asked for"
+	} else {
+		refused.Message += "the answer is too large; ask for less"
+	}
+	return &refused
 }
 
 // sendOut makes a call of a rule within the lease.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -155,7 +156,8 @@ func (p *pass) newFiring(ctx context.Context, rule *Rule, fields record.Fields, 
 			}
 			commit.AddCounts = append(commit.AddCounts, counted)
 		default:
-			one.Kind = sentAs(effect)
+			one.Kind, one.Name = sentAs(effect), effect.Name
+			one.To, one.What = identify(effect)
 			if err := rule.evaluate(effect, fields, &one); err != nil {
 				return ledger.Firing{}, onRef(err, p.work.Ref)
 			}
@@ -164,17 +166,6 @@ func (p *pass) newFiring(ctx context.Context, rule *Rule, fields record.Fields, 
 	}
 	closeFiring(&firing, now)
 	return firing, nil
-}
-
-// sentAs is the kind of an effect that sends something; "" for others.
-func sentAs(effect integration.Effect) string {
-	switch {
-	case effect.Call != nil:
-		return kindCall
-	case effect.Publish != nil:
-		return kindPublish
-	}
-	return ""
 }
 
 // evaluate fills in what a call or a message sends.
@@ -219,11 +210,12 @@ func (p *pass) counted(ctx context.Context, rule *Rule, count *integration.Count
 func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, there bool, waiting []ledger.Firing) error {
 	var refused error
 	for _, firing := range waiting {
+		stands := standing(rule.Spec, firing.Effects)
 		for n := range firing.Effects {
-			if firing.Effects[n].State == ledger.FiringDone {
+			if firing.Effects[n].Over() {
 				continue
 			}
-			err := p.carryOutEffect(ctx, rule, found, there, &firing, n)
+			err := p.carryOutEffect(ctx, rule, found, there, &firing, n, stands[n])
 			if err != nil && !fault.Is(err, fault.Invalid, fault.Duplicate) {
 				return err
 			}
@@ -235,25 +227,29 @@ func (p *pass) carryOutFirings(ctx context.Context, rule *Rule, found view, ther
 	return refused
 }
 
-// carryOutEffect makes one call of a firing, or sends one message, and stores how it ended.
-func (p *pass) carryOutEffect(ctx context.Context, rule *Rule, found view, there bool, firing *ledger.Firing, n int) error {
+// carryOutEffect makes one call of a firing, or sends one message, and stores how it
+// ended. now is its place in the rule as it is; negative: it is not there any more.
+func (p *pass) carryOutEffect(ctx context.Context, rule *Rule, found view, there bool, firing *ledger.Firing, n, now int) error {
 	effect := &firing.Effects[n]
-	if n >= len(rule.Spec.Effects) || sentAs(rule.Spec.Effects[n]) != effect.Kind {
-		// An edit of the integration took it away.
-		effect.State = ledger.FiringDone
+	if now < 0 {
+		effect.Cancel(p.engine.options.Now())
 		return p.storeFiring(ctx, firing)
 	}
+	spec := rule.Spec.Effects[now]
+	// What is edited next is told from what it is known by now.
+	effect.Name = spec.Name
+	effect.To, effect.What = identify(spec)
 	if effect.State == ledger.FiringParked && there {
 		// It was refused: what a person or a later edit corrected is sent now.
 		fields := found.record.Fields.Clone()
 		if _, err := p.askAll(ctx, rule, fields); err != nil {
 			return err
 		}
-		if err := rule.evaluate(rule.Spec.Effects[n], fields, effect); err != nil {
+		if err := rule.evaluate(spec, fields, effect); err != nil {
 			return onRef(err, p.work.Ref)
 		}
 	}
-	err := p.sendEffect(ctx, rule, *effect, fmt.Sprintf("then[%d]", n), firing.ID+"."+strconv.Itoa(n))
+	err := p.sendEffect(ctx, rule, *effect, fmt.Sprintf("then[%d]", now), firing.ID+"."+strconv.Itoa(n))
 	if isCrash(err) {
 		return err
 	}
@@ -268,7 +264,7 @@ func (p *pass) carryOutEffect(ctx context.Context, rule *Rule, found view, there
 		return err
 	}
 	effect.State, effect.Code, effect.Status = ledger.FiringOpen, string(coded.Code), coded.Status
-	if fault.Is(err, fault.Invalid, fault.Duplicate) {
+	if p.afterError(err).park {
 		effect.State = ledger.FiringParked
 	}
 	if storing := p.storeFiring(ctx, firing); storing != nil {
@@ -285,7 +281,7 @@ func (p *pass) sendEffect(ctx context.Context, rule *Rule, effect ledger.FiringE
 		})
 	}
 	_, err := p.sendOut(ctx, WebCall{Rule: rule.Spec.Name, Part: part, Query: effect.Query, Body: effect.Body, Key: key})
-	return err
+	return forGood(err, rule.Spec.Name, part)
 }
 
 // storeFiring commits what became of a firing so far.
@@ -296,16 +292,14 @@ func (p *pass) storeFiring(ctx context.Context, firing *ledger.Firing) error {
 
 // closeFiring gives a firing the state of its effects.
 func closeFiring(firing *ledger.Firing, now time.Time) {
-	firing.State, firing.EndedAt = ledger.FiringDone, now
-	for _, effect := range firing.Effects {
-		switch {
-		case effect.State == ledger.FiringParked:
-			firing.State = ledger.FiringParked
-		case effect.State == ledger.FiringOpen && firing.State == ledger.FiringDone:
-			firing.State = ledger.FiringOpen
+	firing.State = ledger.FiringDone
+	for _, state := range []ledger.FiringState{ledger.FiringCancelled, ledger.FiringOpen, ledger.FiringParked} {
+		if slices.ContainsFunc(firing.Effects, func(effect ledger.FiringEffect) bool { return effect.State == state }) {
+			firing.State = state
 		}
 	}
-	if firing.State != ledger.FiringDone {
-		firing.EndedAt = time.Time{}
+	firing.EndedAt = time.Time{}
+	if firing.State == ledger.FiringDone || firing.State == ledger.FiringCancelled {
+		firing.EndedAt = now
 	}
 }

@@ -64,8 +64,10 @@ type Ask struct {
 	// FindPath is searched for what the expression FindValue gives; the record is
 	// taken if it is the only one.
 	FindPath, FindValue string
-	// Web is the GET of an address; nil for a record.
-	Web *Web
+	// Web is the GET of an address; nil for a record. OrNothing: a 404 of it says that
+	// there is nothing; else the record is parked for it.
+	Web       *Web
+	OrNothing bool
 	// Cache is for how long an answer is good for other records too. Default 1m.
 	Cache time.Duration
 	// Limit bounds the calls of one worker; zero: only the system's own limits.
@@ -80,6 +82,9 @@ type Rate struct {
 
 // Effect is one thing that a rule does; one of the four is set.
 type Effect struct {
+	// Name is unique in the rule, and lets what is left to send be found when the effect
+	// is edited. It may be empty.
+	Name    string
 	Upsert  *Upsert
 	Call    *Web
 	Publish *Publish

@@ -159,6 +159,7 @@ func (d *decoder) ask(rule *Rule, v value) (Ask, bool) {
 	ask.Limit = body.take("limit").rate()
 	if get := body.take("get"); get.given() {
 		ask.Web = &Web{Method: http.MethodGet, URL: get.webAddress(), Query: body.take("query").expressions(isPath), Headers: body.take("headers").headers()}
+		ask.OrNothing = body.take("not_found").choice("refused", "nothing") == "nothing"
 		body.done()
 		return ask, true
 	}
@@ -189,6 +190,16 @@ func (d *decoder) effect(i *Integration, rule *Rule, v value) (Effect, bool) {
 		return Effect{}, false
 	}
 	upsert, call, publish, count := body.take("upsert"), body.take("call"), body.take("publish"), body.take("count")
+	named := body.take("name")
+	name := ""
+	if named.given() {
+		name = named.word("a name: letters, digits, - _", func(text string) bool { return isName(text) && !strings.Contains(text, ".") })
+	}
+	for _, other := range rule.Effects {
+		if name != "" && other.Name == name {
+			d.problem(named, "%s appears twice", name)
+		}
+	}
 	body.done()
 	given := 0
 	for _, one := range []value{upsert, call, publish, count} {
@@ -203,16 +214,16 @@ func (d *decoder) effect(i *Integration, rule *Rule, v value) (Effect, bool) {
 	switch {
 	case upsert.given():
 		one, ok := d.upsert(rule, upsert)
-		return Effect{Upsert: one}, ok
+		return Effect{Name: name, Upsert: one}, ok
 	case call.given():
 		one, ok := call.web()
-		return Effect{Call: one}, ok
+		return Effect{Name: name, Call: one}, ok
 	case publish.given():
 		one, ok := d.publish(i, publish)
-		return Effect{Publish: one}, ok
+		return Effect{Name: name, Publish: one}, ok
 	}
 	one, ok := count.count()
-	return Effect{Count: one}, ok
+	return Effect{Name: name, Count: one}, ok
 }
 
 // web reads an HTTP call.

@@ -52,8 +52,13 @@ type Firing struct {
 
 // FiringEffect is one effect of a firing.
 type FiringEffect struct {
-	// Kind is upsert, call, publish or count.
-	Kind  string      `json:"kind"`
+	// Kind is upsert, call, publish or count; Name is the one that the rule gives it.
+	Kind string `json:"kind"`
+	Name string `json:"name,omitempty"`
+	// To fingerprints where a call or a message goes, What the expressions of what it
+	// says: by them it is found again in a rule that was edited.
+	To    string      `json:"to,omitempty"`
+	What  string      `json:"what,omitempty"`
 	State FiringState `json:"state"`
 	// Tries counts what was sent, At is when it last was.
 	Tries int       `json:"tries,omitempty"`
@@ -67,13 +72,21 @@ type FiringEffect struct {
 	Body  []byte            `json:"body,omitempty"`
 }
 
+// Over reports whether nothing is left to do.
+func (e FiringEffect) Over() bool { return e.State == FiringDone || e.State == FiringCancelled }
+
+// Cancel ends an effect that is not done. What it would have sent is dropped.
+func (e *FiringEffect) Cancel(at time.Time) {
+	e.State, e.At, e.Query, e.Body = FiringCancelled, at, nil, nil
+}
+
 // RuleBook is what the ledger knows of a rule and a record.
 type RuleBook struct {
 	// Since is when the rule was first looked at; zero: never.
 	Since time.Time
 	// Match is nil for a record that the rule never met.
 	Match *Match
-	// Waiting are the firings that are not done, oldest first.
+	// Waiting are the firings that are open or parked, oldest first.
 	Waiting []Firing
 	// Events are those that were kept for the rule, up to MaxRuleEvents, in the order in
 	// which they came.

@@ -122,11 +122,22 @@ func (c *Call) Send(ctx context.Context, query map[string]string, body []byte, k
 // something else: there is no base_url here that could be wrong.
 func means(method string) func(status int, said transport.VendorError) fault.Code {
 	return func(status int, _ transport.VendorError) fault.Code {
-		gone := status == http.StatusNotFound || status == http.StatusGone
-		switch {
-		case gone && method == http.MethodGet:
-			return fault.Gone
-		case gone:
+		read := method == http.MethodGet
+		switch status {
+		case http.StatusNotFound, http.StatusGone:
+			if read {
+				return fault.Gone
+			}
+			return fault.Invalid
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusPaymentRequired, http.StatusUnavailableForLegalReasons,
+			http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
+			return ""
+		case http.StatusConflict:
+			if !read {
+				return ""
+			}
+		}
+		if status >= 400 && status < 500 {
 			return fault.Invalid
 		}
 		return ""

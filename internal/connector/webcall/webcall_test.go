@@ -67,7 +67,10 @@ func TestWhatARefusalMeans(t *testing.T) {
 		{http.MethodPost, 400, fault.Invalid}, {http.MethodPost, 404, fault.Invalid}, {http.MethodPut, 410, fault.Invalid}, {http.MethodPost, 405, fault.Invalid},
 		{http.MethodPost, 409, fault.Duplicate}, {http.MethodPost, 422, fault.Invalid}, {http.MethodPost, 401, fault.Auth}, {http.MethodPost, 403, fault.Forbidden},
 		{http.MethodPost, 429, fault.Throttled}, {http.MethodPost, 408, fault.Transient}, {http.MethodPost, 500, fault.Transient}, {http.MethodPost, 503, fault.Transient},
-		{http.MethodPost, 302, fault.Transient}, {http.MethodGet, 404, fault.Gone}, {http.MethodGet, 500, fault.Transient},
+		{http.MethodPost, 302, fault.Transient}, {http.MethodGet, 404, fault.Gone}, {http.MethodGet, 410, fault.Gone}, {http.MethodGet, 500, fault.Transient},
+		{http.MethodGet, 400, fault.Invalid}, {http.MethodGet, 405, fault.Invalid}, {http.MethodGet, 406, fault.Invalid}, {http.MethodGet, 409, fault.Invalid},
+		{http.MethodGet, 414, fault.Invalid}, {http.MethodGet, 401, fault.Auth}, {http.MethodGet, 451, fault.Forbidden}, {http.MethodGet, 408, fault.Transient},
+		{http.MethodGet, 425, fault.Transient}, {http.MethodGet, 429, fault.Throttled}, {http.MethodPost, 412, fault.Invalid}, {http.MethodPost, 413, fault.Invalid},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(one.status)

@@ -182,7 +182,7 @@ func (s *Store) DiscardDeadLetter(ctx context.Context, key ledger.Key, id, reaso
 		}
 		letter.State, letter.DiscardReason = ledger.DeadLetterDiscarded, reason
 		// What a rule was refused is over with it; the stream of a rule has its name.
-		if _, err := t.exec(`UPDATE firings SET state = 'done', ended_at = $1, updated_at = $1 WHERE tenant_id = $2 AND connection_id = $3
+		if _, err := t.exec(`UPDATE firings SET state = 'cancelled', ended_at = $1, updated_at = $1 WHERE tenant_id = $2 AND connection_id = $3
 			AND 'rules.' || rule = $4 AND side = $5 AND record_id = $6 AND state = 'parked'`,
 			t.now, key.Tenant, key.Connection, letter.Stream, string(letter.Ref.Side), letter.Ref.ID); err != nil {
 			return err

@@ -53,7 +53,7 @@ func (s *Store) RuleBook(ctx context.Context, key ledger.Key, rule string, ref r
 		if book.Events, err = t.ruleEvents(key, rule, ref); err != nil {
 			return err
 		}
-		book.Waiting, err = t.selectFirings(key, `rule = $3 AND side = $4 AND record_id = $5 AND state <> 'done' ORDER BY decided_at, id`,
+		book.Waiting, err = t.selectFirings(key, `rule = $3 AND side = $4 AND record_id = $5 AND state IN ('open', 'parked') ORDER BY decided_at, id`,
 			rule, string(ref.Side), ref.ID)
 		return err
 	})
