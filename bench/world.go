@@ -60,7 +60,7 @@ func (b *bench) newWorld(ctx context.Context, s *stack) (*world, error) {
 	}
 	w := &world{
 		b: b, s: s, integration: string(text),
-		systems: &process{name: "systems", log: filepath.Join(dir, "log"), args: []string{filepath.Join(b.bin, "accord"), "sandbox", "--salesos", left, "--acme", right}},
+		systems: &process{name: "systems", log: filepath.Join(dir, "log"), args: []string{filepath.Join(b.bin, "accord"), "sandbox", "--salesos", left, "--acme", right, "--hubspot", "127.0.0.1:0"}},
 		left:    &system{side: "left", object: "leads", root: "http://" + left, admin: sandboxclient.New("http://" + left)},
 		right:   &system{side: "right", object: "contacts", root: "http://" + right, admin: sandboxclient.New("http://" + right)},
 	}
