@@ -88,6 +88,7 @@ func (l *lister) keysOf(ctx context.Context, stream Stream, rows []ledger.Change
 				return nil, err
 			}
 			if !ok {
+				seen = append(seen, unreadRow(stream, row.Ref))
 				continue
 			}
 			if v, err := stream.look(side, found, refs.lookup); err == nil {
@@ -100,8 +101,30 @@ func (l *lister) keysOf(ctx context.Context, stream Stream, rows []ledger.Change
 	return seen, refs.err()
 }
 
+// unreadStream is where listings remember records whose key nobody could read.
+func unreadStream(stream string) string { return stream + "#unread" }
+
+// unreadKey stands for any key that such a record may have.
+const unreadKey = "any"
+
+// unreadRow remembers that the key of a record is not known.
+func unreadRow(stream Stream, ref record.Ref) ledger.Seen {
+	return ledger.Seen{Stream: unreadStream(stream.Spec.Name), Ref: ref, MatchHash: unreadKey, InScope: true}
+}
+
+// keysUnread reports whether a side has, or had, records whose keys the listing could
+// not tell: what it showed is then not enough to know that there is no counterpart.
+func (p *pass) keysUnread(ctx context.Context, side record.Side) (bool, error) {
+	if !p.stream.matchesByReference() {
+		return false, nil
+	}
+	unread, err := p.store().MatchCandidates(ctx, p.key(), unreadStream(p.work.Stream), side, unreadKey)
+	return len(unread) > 0, err
+}
+
 // shown is the record of a row as the listing showed it, or as it is now where that is
-// not known any more; not ok if it is gone.
+// not known any more; not ok if it is gone, or if its server answers for others but
+// not for this one: reconcile parks it, or tries again.
 func (l *lister) shown(ctx context.Context, row ledger.Change) (found record.Record, ok bool, err error) {
 	if row.Shown != nil && len(row.Shown.Fields) > 0 {
 		return *row.Shown, true, nil
@@ -109,9 +132,18 @@ func (l *lister) shown(ctx context.Context, row ledger.Change) (found record.Rec
 	callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, laneName(l.lane())), maxCall)
 	defer cancel()
 	found, err = l.in.Connector(row.Ref.Side).Get(callCtx, row.Ref.Object, row.Ref.ID)
-	l.engine.sides.observe(ctx, l.in.Key, row.Ref.Side, err)
-	if fault.Is(err, fault.Gone, fault.Invalid) {
+	if fault.Is(err, fault.Gone, fault.Invalid) || fault.Is(err, fault.Forbidden, fault.Transient) && l.answers(ctx, row.Ref) {
 		return found, false, nil
 	}
+	l.engine.sides.observe(ctx, l.in.Key, row.Ref.Side, err)
 	return found, err == nil, err
+}
+
+// answers reports whether the side of a record that it does not show answers when it is
+// asked for others.
+func (l *lister) answers(ctx context.Context, ref record.Ref) bool {
+	callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, laneName(l.lane())), maxCall)
+	defer cancel()
+	_, err := l.in.Connector(ref.Side).List(callCtx, connector.ListRequest{Object: ref.Object, Limit: 1})
+	return err == nil
 }

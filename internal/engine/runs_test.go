@@ -323,6 +323,49 @@ func TestAKeyWithAReferenceIsComparedWhenItCanBeTranslated(t *testing.T) {
 
 // One record that its server refuses to show holds up no listing: it is parked alone.
 func TestARecordThatCannotBeReadHoldsUpNoKeys(t *testing.T) {
+	for _, status := range []int{http.StatusUnprocessableEntity, http.StatusForbidden, http.StatusInternalServerError} {
+		t.Run(http.StatusText(status), func(t *testing.T) { testARecordThatCannotBeRead(t, status) })
+	}
+}
+
+// Nor is a second one made of it, though its key is not known: its counterpart looks for
+// it on the server, and is parked beside it.
+func TestARecordThatCannotBeReadIsNotMadeTwice(t *testing.T) {
+	b := startTrade(t, setup{})
+	lead := b.put(record.Left, "leads", map[string]any{"name": "Ana", "email": "ana@x.com"})
+	b.put(record.Left, "deals", map[string]any{"name": "Casa", "lead_id": lead})
+	b.put(record.Left, "leads", map[string]any{"name": "Bea", "email": "bea@x.com"})
+	contact := b.put(record.Right, "leads", map[string]any{"first_name": "Ana", "email": "ana@x.com"})
+	deal := b.put(record.Right, "deals", map[string]any{"title": "Casa", "contact_id": contact})
+	b.clock.advance(24 * time.Hour) // what is old stands in the listings
+	hinted := false
+	b.crash = func(step string) error {
+		if step != "before create" || hinted {
+			return nil
+		}
+		hinted = true
+		_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: http.StatusForbidden, Times: -1, Method: http.MethodGet, RecordID: deal})
+		require.NoError(t, err)
+		b.enqueue(ledger.Change{Stream: "deals", Ref: record.Ref{Side: record.Right, Object: "deals", ID: deal}})
+		return nil
+	}
+	b.run(ledger.RunBackfill)
+	for range 12 {
+		b.clock.advance(time.Minute)
+		b.drain()
+	}
+	require.True(t, hinted)
+	require.Len(t, b.alive(record.Right, "deals"), 1)
+	require.NoError(t, b.right.ClearFaults(b.ctx))
+	_, err := b.store.ReplayDeadLetters(b.ctx, b.key, nil, "")
+	require.NoError(t, err)
+	b.settle()
+	require.Len(t, b.alive(record.Left, "deals"), 1)
+	require.Len(t, b.alive(record.Right, "deals"), 1, "the two are linked")
+	require.Empty(t, b.letters())
+}
+
+func testARecordThatCannotBeRead(t *testing.T, status int) {
 	b := startTrade(t, setup{})
 	var deals []string
 	for n := range 3 {
@@ -336,7 +379,7 @@ func TestARecordThatCannotBeReadHoldsUpNoKeys(t *testing.T) {
 		}
 		// A webhook comes while the leads are worked on: the row is not believed any more.
 		hinted = true
-		_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: http.StatusUnprocessableEntity, Times: -1, Method: http.MethodGet, RecordID: deals[0]})
+		_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: status, Times: -1, Method: http.MethodGet, RecordID: deals[0]})
 		require.NoError(t, err)
 		b.enqueue(ledger.Change{Stream: "deals", Ref: record.Ref{Side: record.Left, Object: "deals", ID: deals[0]}})
 		return nil
@@ -356,6 +399,20 @@ func TestARecordThatCannotBeReadHoldsUpNoKeys(t *testing.T) {
 	require.True(t, finished, "the others need not wait")
 	b.finishRun(run)
 	require.Len(t, b.alive(record.Right, "deals"), 2)
+	if status == http.StatusInternalServerError {
+		require.Empty(t, b.letters(), "what may pass is tried again")
+		require.NoError(t, b.left.ClearFaults(b.ctx))
+		b.settle()
+		require.Len(t, b.alive(record.Right, "deals"), 3)
+		return
+	}
+	for range 20 { // a refusal is tried some times before it is believed
+		if len(b.letters()) > 0 {
+			break
+		}
+		b.clock.advance(time.Minute)
+		b.drain()
+	}
 	letters := b.letters()
 	require.Len(t, letters, 1)
 	require.Equal(t, deals[0], letters[0].Ref.ID)

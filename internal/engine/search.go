@@ -32,6 +32,15 @@ func (p *pass) candidates(ctx context.Context, side record.Side, source view, ho
 	for _, candidate := range known {
 		ids = append(ids, candidate.Ref.ID)
 	}
+	if how == searched {
+		unread, err := p.keysUnread(ctx, side)
+		if err != nil {
+			return nil, err
+		}
+		if unread {
+			how = searchedSurely
+		}
+	}
 	if how != listedOnly {
 		found, err := p.searchKey(ctx, side, source, how == searchedSurely)
 		if err != nil {
