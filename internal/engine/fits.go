@@ -112,6 +112,11 @@ func fitsValues(stream *integration.Stream, field *integration.Field, side recor
 				Text: fmt.Sprintf("%s: %s does not take %q (any more); it takes %s", field.Name, shape.Name, value, strings.Join(shape.Values, ", "))})
 		}
 	}
+	for _, one := range field.Also {
+		if one.Side == side {
+			mapped = append(mapped, fmt.Sprint(one.Word))
+		}
+	}
 	for _, value := range shape.Values {
 		if read && !slices.Contains(mapped, value) {
 			found = append(found, ledger.ShapeFinding{Code: ShapeValueNew, Field: field.Name,

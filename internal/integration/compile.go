@@ -49,6 +49,9 @@ func (f *Field) spec() mapping.FieldSpec {
 	for _, pair := range f.Values {
 		spec.Values = append(spec.Values, mapping.Pair{Left: pair.Left, Right: pair.Right})
 	}
+	for _, one := range f.Also {
+		spec.Also = append(spec.Also, mapping.Also{Side: one.Side, Word: one.Word, As: one.As})
+	}
 	return spec
 }
 

@@ -54,6 +54,7 @@ func (d *decoder) field(stream *Stream, name string, body *object) Field {
 	if values.given() && field.As.Name == record.KindRef {
 		d.problem(values, "a reference has no values")
 	}
+	field.Also = d.also(body.take("also"), field)
 	body.done()
 	if stream.Mode != ModeMatchOnly {
 		d.writable(left, field.Left, field.Direction == LeftToRight)
@@ -160,6 +161,41 @@ func (d *decoder) pairs(v value, field Field) []Pair {
 		pairs = append(pairs, pair)
 	}
 	return pairs
+}
+
+// also reads the further values of each side: each counts as one of `values`.
+func (d *decoder) also(v value, field Field) []Also {
+	body := v.object()
+	if body == nil {
+		return nil
+	}
+	var found []Also
+	for _, side := range record.Sides() {
+		known := map[string]bool{}
+		for _, pair := range field.Values {
+			known[strings.TrimSpace(fmt.Sprint(pair.Of(side)))] = true
+		}
+		words := body.take(string(side)).object()
+		if words == nil {
+			continue
+		}
+		for _, key := range words.keys {
+			as := words.members[key]
+			words.take(key)
+			one := Also{Side: side, Word: value{d: d, node: words.keyAt[key], path: as.path}.typed(), As: as.typed()}
+			switch {
+			case one.Word == nil || one.As == nil:
+				continue
+			case !known[strings.TrimSpace(fmt.Sprint(one.As))]:
+				d.problem(as, "%v is none of the %s words under values", one.As, side)
+			case known[key]:
+				d.problem(words.key(key), "%s stands under values already", key)
+			}
+			found = append(found, one)
+		}
+	}
+	body.done()
+	return found
 }
 
 // targets checks that no two fields, and no field and the marker, write the same place.

@@ -88,6 +88,8 @@ func mistakes() []mistake {
 		{"two kinds at once", "as: {ref: users}", "as: {ref: users, phone: BR}"},
 		{"values not one-to-one", "won: customer", "won: lead"},
 		{"empty value", "won: customer", "won: "},
+		{"also without a place among values", "won: customer}", "won: customer}, also: {right: {churned: gone, lead: customer}, left: {cold: new}, both: {a: b}}"},
+		{"also without values", "as: email", "as: email, also: {right: {a: b}}"},
 		{"values of a reference", "as: {ref: users}", "as: {ref: users}, values: {a: b}"},
 		{"match names no field", "match: [email]\n    marker", "match: [email, mail]\n    marker"},
 		{"match twice", "match: [email]\n    marker", "match: [email, email]\n    marker"},
@@ -326,4 +328,15 @@ func FuzzParse(f *testing.F) {
 		_, err = resolved.Compile()
 		require.NoError(t, err)
 	})
+}
+
+// What only one side knows is told with what it counts as.
+func TestSentencesTellWhatCountsAsAnother(t *testing.T) {
+	parsed := mustParse(t, strings.Replace(base(t), "won: customer}", "won: customer}, also: {right: {churned: lead}}", 1))
+	var told strings.Builder
+	for _, sentence := range Sentences(parsed) {
+		told.WriteString(sentence.Text)
+	}
+	require.Contains(t, told.String(), "churned of ")
+	require.Contains(t, told.String(), " counts as lead and stays as it is until the field is edited on the other side")
 }

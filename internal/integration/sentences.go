@@ -262,13 +262,7 @@ func (t *teller) conversion(field *Field) string {
 	case record.KindRef:
 		fmt.Fprintf(&text, "; as a reference to %s, translated to the other side's id, and left unset while it has no counterpart there", field.As.Stream)
 	}
-	if len(field.Values) > 0 {
-		words := make([]string, len(field.Values))
-		for i, pair := range field.Values {
-			words[i] = fmt.Sprintf("%v = %v", pair.Left, pair.Right)
-		}
-		fmt.Fprintf(&text, "; translated (%s), and a record with any other value is parked", strings.Join(words, ", "))
-	}
+	t.values(&text, field)
 	for _, side := range record.Sides() {
 		if (side == record.Left && field.LossyLeft) || (side == record.Right && field.LossyRight) {
 			fmt.Fprintf(&text, "; what %s stores shorter than it was sent does not come back", t.system(side))

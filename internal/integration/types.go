@@ -257,6 +257,8 @@ type Field struct {
 	As record.Kind
 	// Values maps left values to right values, in the order of the file.
 	Values []Pair
+	// Also are further values of one side, each read as one of Values and never written.
+	Also []Also
 	// Direction is the narrower of the stream's and the field's own direction.
 	Direction string
 	// LossyLeft and LossyRight: that server may store less than it was sent.
@@ -282,6 +284,14 @@ type Target struct {
 // string, a json.Number or a bool.
 type Pair struct {
 	Left, Right any
+}
+
+// Also is a value of one side that counts as another value of that side.
+type Also struct {
+	// Side is whose value it is.
+	Side record.Side
+	// Word is the value, As the one of `values` that it counts as.
+	Word, As any
 }
 
 // Poll is how changes are asked for.

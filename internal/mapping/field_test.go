@@ -298,3 +298,37 @@ func TestRoundTrip(t *testing.T) {
 		require.True(t, record.Equal(field.Kind(), raw, again), "%#v came back as %#v", raw, again)
 	})
 }
+
+// Further words of a side are read as one of its words, and never written: what is
+// agreed on is the same, so that they stay.
+func TestAlso(t *testing.T) {
+	spec := twoWay("stage", record.Kind{}, stagePairs()...)
+	spec.Also = []mapping.Also{{Side: record.Right, Word: "open", As: "lead"}, {Side: record.Left, Word: "fresh", As: "new"}, {Side: record.Right, Word: "closed", As: true}}
+	field := mustField(t, spec)
+	canon := func(side record.Side, word any) any {
+		found, err := field.Canonical(side, word, linked)
+		require.NoError(t, err)
+		return found
+	}
+	for _, word := range []any{"lead", "open"} {
+		require.Equal(t, "new", canon(record.Right, word))
+		written, err := field.Convert(record.Right, word, linked)
+		require.NoError(t, err)
+		require.Equal(t, map[string]any{"l.stage": "new"}, written)
+	}
+	require.Equal(t, canon(record.Left, "new"), canon(record.Left, "fresh"))
+	written, err := field.Convert(record.Left, "fresh", linked)
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"r.stage": "lead"}, written)
+	require.Equal(t, canon(record.Right, true), canon(record.Right, "closed"))
+	for name, one := range map[string]mapping.Also{
+		"none to count as": {Side: record.Right, Word: "open", As: "nothing"}, "a word of the other side": {Side: record.Right, Word: "open", As: "new"},
+		"there already": {Side: record.Right, Word: "lead", As: "1"}, "empty": {Side: record.Right, Word: "", As: "lead"},
+	} {
+		spec.Also = []mapping.Also{one}
+		_, err := mapping.NewField(spec)
+		require.Error(t, err, name)
+	}
+	_, err = mapping.NewField(mapping.FieldSpec{Name: "a", Left: mapping.PlaceSpec{Path: "a"}, Right: mapping.PlaceSpec{Path: "a"}, Also: []mapping.Also{{Side: record.Right, Word: "a", As: "b"}}})
+	require.Error(t, err)
+}

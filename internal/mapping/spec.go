@@ -25,6 +25,8 @@ type FieldSpec struct {
 	Kind        record.Kind
 	// Values are the left and right words of an enumeration; empty: no translation.
 	Values []Pair
+	// Also are further words of one side, read as words of Values and never written.
+	Also []Also
 	// ToLeft and ToRight say in which directions the field may be written.
 	ToLeft, ToRight bool
 	// LossyLeft and LossyRight: that server may store less than it is sent.
@@ -42,6 +44,12 @@ type PlaceSpec struct {
 // TargetSpec is one written path and the expression that gives its value.
 type TargetSpec struct {
 	Path, Expression string
+}
+
+// Also is a word of one side that counts as another word of that side.
+type Also struct {
+	Side     record.Side
+	Word, As any
 }
 
 // Pair is a left word and its right counterpart: strings, json.Numbers or bools.

@@ -19,6 +19,9 @@ type vocabulary struct {
 // newVocabulary checks that every direction the field is written in has one answer.
 func newVocabulary(spec FieldSpec) (*vocabulary, error) {
 	if len(spec.Values) == 0 {
+		if len(spec.Also) > 0 {
+			return nil, errors.New("further values need values to count as")
+		}
 		return nil, nil
 	}
 	words := &vocabulary{toRight: map[string]any{}, toLeft: map[string]any{},
@@ -44,7 +47,32 @@ func newVocabulary(spec FieldSpec) (*vocabulary, error) {
 		words.first[record.Right][right] = words.toLeft[right]
 		words.first[record.Left][left] = words.toLeft[right]
 	}
+	for _, one := range spec.Also {
+		if err := words.also(one); err != nil {
+			return nil, err
+		}
+	}
 	return words, nil
+}
+
+// also adds a word that is read as another one.
+func (v *vocabulary) also(one Also) error {
+	word, as := wordKey(one.Word), wordKey(one.As)
+	there := v.toRight
+	if one.Side == record.Right {
+		there = v.toLeft
+	}
+	counterpart, ok := there[as]
+	if !ok {
+		return fmt.Errorf("the %s value %s is to count as %s, which is not among values", one.Side, word, as)
+	}
+	if _, again := there[word]; again || word == "" {
+		return fmt.Errorf("the %s value %q appears twice or is empty", one.Side, word)
+	}
+	there[word] = counterpart
+	v.first[one.Side][word] = v.first[one.Side][as]
+	v.names[one.Side] = append(v.names[one.Side], word)
+	return nil
 }
 
 // wordKey makes 1 and "1", true and "true" the same word: JSON objects have text keys only.

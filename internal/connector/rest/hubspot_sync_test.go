@@ -28,11 +28,14 @@ import (
 // pairing is SalesOS and HubSpot kept in step by the shipped integration, turn by turn.
 type pairing struct {
 	*testing.T
-	salesos, hub *sandboxclient.Client
-	engine       *engine.Engine
-	store        *sqlstore.Store
-	key          ledger.Key
-	runs         int
+	// file is installed, and names are its streams.
+	file               string
+	salesos, acme, hub *sandboxclient.Client
+	engine             *engine.Engine
+	store              *sqlstore.Store
+	key                ledger.Key
+	runs               int
+	names              []string
 }
 
 // newPairing starts both sandboxes, with what setup puts into them, and loads them.
@@ -41,16 +44,17 @@ func newPairing(t *testing.T, setup func(p *pairing)) *pairing {
 	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
 	require.NoError(t, err)
 	t.Cleanup(running.Close)
-	p := &pairing{T: t, salesos: sandboxclient.New(running.SalesOSURL), hub: sandboxclient.New(running.HubSpotURL), key: ledger.Key{Tenant: "default", Connection: "cn_hub"}}
+	p := &pairing{T: t, salesos: sandboxclient.New(running.SalesOSURL), acme: sandboxclient.New(running.AcmeURL), hub: sandboxclient.New(running.HubSpotURL),
+		key: ledger.Key{Tenant: "default", Connection: "cn_hub"}, file: "salesos-hubspot.yaml", names: []string{"users", "leads", "deals"}}
 	setup(p)
-	p.install(running.SalesOSURL, running.HubSpotURL)
+	p.install(running)
 	p.run(ledger.RunBackfill)
 	return p
 }
 
-func (p *pairing) install(salesosURL, hubURL string) {
+func (p *pairing) install(servers *sandbox.Running) {
 	p.Helper()
-	text, err := integrations.Read("salesos-hubspot.yaml")
+	text, err := integrations.Read(p.file)
 	require.NoError(p, err)
 	log := logrus.New()
 	log.SetLevel(logrus.ErrorLevel)
@@ -60,9 +64,10 @@ func (p *pairing) install(salesosURL, hubURL string) {
 	require.NoError(p, p.store.Migrate(p.Context()))
 	require.NoError(p, p.store.CreateConnection(p.Context(), ledger.Connection{
 		Key: p.key, Name: "salesos-hubspot", State: ledger.Active, Version: 1, Integration: string(text),
-		Variables: map[string]string{"SALESOS_URL": salesosURL + "/v1", "SALESOS_TOKEN_URL": salesosURL + "/oauth/token", "SALESOS_CLIENT_ID": sandbox.DefaultClientID,
-			"HUBSPOT_URL": hubURL, "HUBSPOT_SEARCH_LAG": "0s", "VERIFY_AFTER": "1s", "HUBSPOT_REQUESTS_PER_MINUTE": "60000", "SALESOS_REQUESTS_PER_MINUTE": "60000"},
-		Secrets: map[string]string{"salesos_client_secret": sandbox.DefaultClientSecret, "salesos_webhook": "s", "hubspot_token": sandbox.DefaultPrivateToken, "hubspot_client_secret": "h"},
+		Variables: map[string]string{"SALESOS_URL": servers.SalesOSURL + "/v1", "SALESOS_TOKEN_URL": servers.SalesOSURL + "/oauth/token", "SALESOS_CLIENT_ID": sandbox.DefaultClientID,
+			"ACME_URL": servers.AcmeURL + "/api/2", "ACME_TOKEN_URL": servers.AcmeURL + "/oauth/token", "ACME_CLIENT_ID": sandbox.DefaultClientID, "ACME_SEARCH_LAG": "0s", "ACME_REQUESTS_PER_MINUTE": "60000",
+			"HUBSPOT_URL": servers.HubSpotURL, "HUBSPOT_SEARCH_LAG": "0s", "VERIFY_AFTER": "1s", "HUBSPOT_REQUESTS_PER_MINUTE": "60000", "SALESOS_REQUESTS_PER_MINUTE": "60000"},
+		Secrets: map[string]string{"salesos_client_secret": sandbox.DefaultClientSecret, "salesos_webhook": "s", "acme_client_secret": sandbox.DefaultClientSecret, "acme_webhook": "a", "hubspot_token": sandbox.DefaultPrivateToken, "hubspot_client_secret": "h"},
 	}))
 	opener := app.NewOpener(app.OpenerOptions{Store: p.store, Installer: app.NewInstaller(app.Drivers()), AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		Lease: 10 * time.Second, Log: log, Now: time.Now})
@@ -119,7 +124,7 @@ func (p *pairing) parked() string {
 	return text
 }
 
-func (p *pairing) streams() []string { return []string{"users", "leads", "deals"} }
+func (p *pairing) streams() []string { return p.names }
 
 // made is a record that a person has made.
 func (p *pairing) made(on *sandboxclient.Client, object string, fields map[string]any) string {
@@ -163,13 +168,15 @@ func TestSalesOSHubSpot(t *testing.T) {
 		owner = p.made(p.hub, "owners", map[string]any{"email": "owner@example.com"})
 		user = p.made(p.salesos, "users", map[string]any{"name": "Owner", "email": "owner@example.com"})
 		lead = p.made(p.salesos, "leads", map[string]any{"name": "Ana Lima", "email": "ana@example.com", "status": "new", "owner_id": user, "company": "Lima"})
-		p.made(p.hub, "contacts", map[string]any{"email": "bruno@example.com", "firstname": "Bruno", "hs_lead_status": "CONNECTED"})
+		p.made(p.hub, "contacts", map[string]any{"email": "bruno@example.com", "firstname": "Bruno", "hs_lead_status": "ATTEMPTED_TO_CONTACT"})
 	})
 	contact := func() *wire.Record { return p.find(p.hub, "contacts", "email", "ana@example.com") }
 	p.until("the lead is made", func() bool { return contact() != nil })
 	made := contact().Fields
 	require.Equal(t, []any{"Ana", "Lima", "NEW", owner, lead}, []any{made["firstname"], made["lastname"], made["hs_lead_status"], made["hubspot_owner_id"], made["accord_ref"]})
 	p.until("the contact is made", func() bool { return p.find(p.salesos, "leads", "email", "bruno@example.com") != nil })
+	bruno := p.find(p.salesos, "leads", "email", "bruno@example.com")
+	require.Equal(t, "contacted", bruno.Fields["status"], "a status that SalesOS has no word for counts as another one")
 	id := contact().ID
 	p.edit(p.hub, "contacts", id, map[string]any{"jobtitle": "CTO", "firstname": "Ana Maria"})
 	p.until("the edit of a contact arrives", func() bool {
@@ -181,7 +188,11 @@ func TestSalesOSHubSpot(t *testing.T) {
 		held := contact().Fields
 		return held["company"] == "" && held["hs_lead_status"] == "IN_PROGRESS"
 	})
-	bruno := p.find(p.salesos, "leads", "email", "bruno@example.com")
+	p.edit(p.salesos, "leads", bruno.ID, map[string]any{"company": "Reis"})
+	p.until("another field of such a contact", func() bool { return p.find(p.hub, "contacts", "company", "Reis") != nil })
+	require.Equal(t, "ATTEMPTED_TO_CONTACT", p.find(p.hub, "contacts", "company", "Reis").Fields["hs_lead_status"], "and stays what it is")
+	p.edit(p.salesos, "leads", bruno.ID, map[string]any{"status": "new"})
+	p.until("until it is edited", func() bool { return p.find(p.hub, "contacts", "company", "Reis").Fields["hs_lead_status"] == "NEW" })
 	_, err := p.hub.MergeRecords(t.Context(), "contacts", id, p.find(p.hub, "contacts", "email", "bruno@example.com").ID)
 	require.NoError(t, err)
 	p.until("which of the two leads of a merged contact stays is asked", func() bool { return strings.Contains(p.parked(), "the vendor merged") })
