@@ -131,7 +131,7 @@ func (s *Server) replaySome(ctx context.Context, request ReplayDeadLettersReques
 	if err != nil {
 		return nil, err
 	}
-	which, err := chosen(request.Body.Ids, request.Body.Filter, nil)
+	which, err := chosen(request.Body.Ids, request.Body.Filter, nil, request.Body.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (s *Server) replaySome(ctx context.Context, request ReplayDeadLettersReques
 	if err != nil {
 		return nil, err
 	}
-	return ReplayDeadLetters202JSONResponse{Replayed: outcome.Counts[letters.Done], Counts: &outcome.Counts}, nil
+	return ReplayDeadLetters202JSONResponse{Replayed: outcome.Counts[letters.Done], Counts: &outcome.Counts, NextCursor: optional(outcome.Next)}, nil
 }
 
 func (s *Server) deadLetterState(ctx context.Context, id string) (Accepted, error) {

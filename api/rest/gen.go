@@ -579,6 +579,9 @@ type ConnectionUpdate struct {
 type CorrectManyInput struct {
 	All *bool `json:"all,omitempty"`
 
+	// Cursor The `next_cursor` of the call before, with the same ids, filter or all; absent at the first
+	Cursor *LetterCursor `json:"cursor,omitempty"`
+
 	// Fields Field names to values in the form of the source side
 	Fields json.RawMessage `json:"fields"`
 
@@ -666,6 +669,9 @@ type DiscardInput struct {
 // Example: {"filter":{"code":"unreadable_row"},"reason":"rows of a test file"}
 type DiscardManyInput struct {
 	All *bool `json:"all,omitempty"`
+
+	// Cursor The `next_cursor` of the call before, with the same ids, filter or all; absent at the first
+	Cursor *LetterCursor `json:"cursor,omitempty"`
 
 	// Filter Open dead letters for which all that is given holds
 	Filter *LetterFilter `json:"filter,omitempty"`
@@ -803,6 +809,9 @@ type HistoryList struct {
 	NextCursor *string        `json:"next_cursor"`
 }
 
+// LetterCursor The `next_cursor` of the call before, with the same ids, filter or all; absent at the first
+type LetterCursor = string
+
 // LetterFilter Open dead letters for which all that is given holds
 type LetterFilter struct {
 	Code   *string `json:"code,omitempty"`
@@ -813,7 +822,7 @@ type LetterFilter struct {
 
 // LetterOutcome Example: {"counts":{"done":41,"not_open":1},"failed":[{"id":"dl_01jd3xw7c2q4","message":"the dead letter is not open any more, it is resolved","outcome":"not_open"}]}
 type LetterOutcome struct {
-	// Counts How many of each outcome: done, not_found, not_open, refused, unchanged (of a table)
+	// Counts How many of each outcome: done, not_found, not_open, refused, unchanged and left (of a table: rows that the time did not reach; put the same table once more)
 	Counts map[string]int `json:"counts"`
 	Failed []struct {
 		Id string `json:"id"`
@@ -823,6 +832,9 @@ type LetterOutcome struct {
 		Message string `json:"message"`
 		Outcome string `json:"outcome"`
 	} `json:"failed"`
+
+	// NextCursor There is more to do than fits into one call: repeat the call with this cursor; absent when all is done
+	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
 // Link Example: {"created_at":"2026-11-21T09:30:00Z","id":"lk_01jd3xw7c2q4","left":{"id":"0b6f8c1e-0000-4000-8000-000000000001","object":"leads"},"right":{"id":"ct_0001","object":"contacts"},"state":"active","stream":"leads","updated_at":"2026-11-21T09:30:00Z"}
@@ -921,8 +933,11 @@ type Ref struct {
 // ReplayAccepted defines model for ReplayAccepted.
 type ReplayAccepted struct {
 	// Counts How many of each outcome
-	Counts   *map[string]int `json:"counts,omitempty"`
-	Replayed int             `json:"replayed"`
+	Counts *map[string]int `json:"counts,omitempty"`
+
+	// NextCursor There is more to do than fits into one call: repeat the call with this cursor; absent when all is done
+	NextCursor *string `json:"next_cursor,omitempty"`
+	Replayed   int     `json:"replayed"`
 
 	// Run The run that carries them
 	Run *string `json:"run,omitempty"`
@@ -930,6 +945,9 @@ type ReplayAccepted struct {
 
 // ReplayInput defines model for ReplayInput.
 type ReplayInput struct {
+	// Cursor The `next_cursor` of the call before, with the same ids, filter or all; absent at the first
+	Cursor *LetterCursor `json:"cursor,omitempty"`
+
 	// Filter Open dead letters for which all that is given holds
 	Filter *LetterFilter `json:"filter,omitempty"`
 	Ids    *[]string     `json:"ids,omitempty"`

@@ -45,6 +45,8 @@ type harness struct {
 	schema  document
 	// offset moves the clock of the ledger, in nanoseconds.
 	offset atomic.Int64
+	// ahead moves the clock of the API.
+	ahead atomic.Int64
 }
 
 func start(t *testing.T) *harness { return startFor(t) }
@@ -69,7 +71,8 @@ func startFor(t testing.TB) *harness {
 	h.server = httptest.NewServer(rest.New(rest.Options{
 		Store: store, Control: h.control, Installer: installer, Receiver: receiver,
 		Metrics: promhttp.Handler(), Document: rest.Document(), Token: token, Tenant: "default",
-		Log: log, Now: time.Now, NewID: app.NewID,
+		Log: log, NewID: app.NewID,
+		Now: func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) },
 	}))
 	t.Cleanup(h.server.Close)
 	return h

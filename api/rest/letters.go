@@ -15,14 +15,25 @@ import (
 // desk works on many dead letters of a connection.
 func (s *Server) desk(ctx context.Context, connection ConnectionID) (letters.Desk, error) {
 	key, err := s.existing(ctx, connection)
-	return letters.Desk{Store: s.options.Store, Key: key, Replay: func(ctx context.Context, ids []string) (int, error) {
+	return letters.Desk{Store: s.options.Store, Key: key, Enough: s.enough(ctx), Replay: func(ctx context.Context, ids []string) (int, error) {
 		_, replayed, err := s.options.Control.ReplayDeadLetters(ctx, key, ids)
 		return replayed, err
 	}}, err
 }
 
-func chosen(ids *[]string, filter *LetterFilter, all *bool) (letters.Chosen, error) {
-	found := letters.Chosen{IDs: value(ids), All: value(all)}
+// lastBatch is the time that is kept for the last batch of bulk work, and the answer.
+const lastBatch = 10 * time.Second
+
+// enough reports whether the time of a call is nearly over.
+func (s *Server) enough(ctx context.Context) func() bool {
+	return func() bool {
+		deadline, ok := ctx.Deadline()
+		return ok && deadline.Sub(s.options.Now()) < lastBatch
+	}
+}
+
+func chosen(ids *[]string, filter *LetterFilter, all *bool, cursor *string) (letters.Chosen, error) {
+	found := letters.Chosen{IDs: value(ids), All: value(all), Cursor: value(cursor)}
 	if filter == nil {
 		return found, nil
 	}
@@ -32,7 +43,7 @@ func chosen(ids *[]string, filter *LetterFilter, all *bool) (letters.Chosen, err
 }
 
 func outcomeOf(outcome letters.Outcome) LetterOutcome {
-	answer := LetterOutcome{Counts: outcome.Counts}
+	answer := LetterOutcome{Counts: outcome.Counts, NextCursor: optional(outcome.Next)}
 	answer.Failed = make([]struct {
 		Id string `json:"id"`
 
@@ -57,7 +68,7 @@ func (s *Server) DiscardDeadLetters(ctx context.Context, request DiscardDeadLett
 	if reason := request.Body.Reason; reason == "" || len(reason) > maxReason {
 		return nil, invalidParameter("reason", "1 to 1000 bytes of text are wanted")
 	}
-	which, err := chosen(request.Body.Ids, request.Body.Filter, request.Body.All)
+	which, err := chosen(request.Body.Ids, request.Body.Filter, request.Body.All, request.Body.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +86,7 @@ func (s *Server) CorrectDeadLetters(ctx context.Context, request CorrectDeadLett
 	if err != nil {
 		return nil, err
 	}
-	which, err := chosen(request.Body.Ids, request.Body.Filter, request.Body.All)
+	which, err := chosen(request.Body.Ids, request.Body.Filter, request.Body.All, request.Body.Cursor)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -80,6 +81,30 @@ func TestManyDeadLettersAtOnce(t *testing.T) {
 }
 
 // TestACorrectionNamesAFieldOfItsRecord: a typo would look done, and change nothing.
+// TestBulkWorkEndsInTime: a call whose time is nearly over says where to go on.
+func TestBulkWorkEndsInTime(t *testing.T) {
+	h := start(t)
+	key := h.active()
+	var commit ledger.Commit
+	for n := range 250 {
+		commit.PutDeadLetters = append(commit.PutDeadLetters, ledger.DeadLetter{
+			ID: fmt.Sprint("dl", n), Stream: "leads", Ref: record.Ref{Side: record.Left, Object: "leads", ID: fmt.Sprint(n)}, State: ledger.DeadLetterOpen, FirstAt: time.Unix(int64(n), 0),
+		})
+	}
+	require.NoError(t, h.store.Commit(t.Context(), key, commit))
+	h.ahead.Store(int64(25 * time.Second))
+	list := "/api/v1/connections/" + key.Connection + "/dead-letters"
+	first := h.call("POST", list+"/discard", `{"all": true, "reason": "over"}`)
+	require.Equal(t, map[string]any{"done": 200.0}, first.body["counts"])
+	cursor := first.body["next_cursor"]
+	require.NotEmpty(t, cursor)
+	last := h.call("POST", list+"/discard", map[string]any{"all": true, "reason": "over", "cursor": cursor})
+	require.Equal(t, map[string]any{"done": 50.0}, last.body["counts"])
+	require.NotContains(t, last.body, "next_cursor")
+	h.ahead.Store(0)
+	require.Empty(t, h.ids(t, list))
+}
+
 func TestACorrectionNamesAFieldOfItsRecord(t *testing.T) {
 	h := start(t)
 	list := h.parked(t, h.active())

@@ -190,7 +190,8 @@ type DeadLetters interface {
 	PatchDeadLetter(ctx context.Context, key Key, id string, overrides Values) (DeadLetter, error)
 	// ReplayDeadLetters marks open ones replayed (ids empty: all) and enqueues
 	// their records in the same transaction, under runID if given; it returns
-	// how many.
+	// how many. All of them take several transactions: after an error those that are
+	// replayed stay so, and the same call goes on with the others.
 	ReplayDeadLetters(ctx context.Context, key Key, ids []string, runID string) (int, error)
 	// DiscardDeadLetter ends an open one for the reason given, and with it the parked
 	// firings of its record if its stream is that of a rule.

@@ -19,7 +19,21 @@ func deadLetterTests() []test {
 		{"listed by what they are", deadLetterFiltered},
 		{"corrected, replayed, discarded", deadLetterSteps},
 		{"replayed all at once", deadLetterReplayAll},
+		{"thousands are replayed", deadLetterReplayMany},
 	}
+}
+
+func deadLetterReplayMany(w *world) {
+	w.letters(numbered("dl", 1201)...)
+	count, err := w.store.ReplayDeadLetters(w.ctx, w.key, nil, "run")
+	w.ok(err)
+	require.Equal(w, 1201, count)
+	pending, err := w.store.Pending(w.ctx, w.key, ledger.PendingFilter{RunID: "run"})
+	w.ok(err)
+	require.Equal(w, 1201, pending.Changes)
+	count, err = w.store.ReplayDeadLetters(w.ctx, w.key, nil, "run")
+	w.ok(err)
+	require.Zero(w, count)
 }
 
 func deadLetterRoundTrip(w *world) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/accord-sync/accord/internal/fault"
@@ -15,7 +16,7 @@ import (
 	"github.com/accord-sync/accord/internal/ledger"
 )
 
-// Most is how many dead letters one call works on.
+// Most is how many dead letters may be named at once, and stand in a table.
 const Most = 10_000
 
 // batch bounds one read and one replay.
@@ -27,6 +28,8 @@ const (
 	NotFound = "not_found"
 	NotOpen  = "not_open"
 	Refused  = "refused"
+	// Left are rows of a table that the time did not reach: read it once more.
+	Left = "left"
 )
 
 // Chosen are the dead letters that something is done to: those named, or the open
@@ -35,6 +38,8 @@ type Chosen struct {
 	IDs    []string
 	Filter ledger.DeadLetterFilter
 	All    bool
+	// Cursor is where an earlier call over the same choice stopped; empty: the beginning.
+	Cursor string
 }
 
 // Outcome is what became of each.
@@ -43,6 +48,8 @@ type Outcome struct {
 	Counts map[string]int
 	// Failed are those that are not done, in the order they were named.
 	Failed []Failure
+	// Next is the cursor to go on from where the time was over; empty: all are done.
+	Next string
 }
 
 // Failure is one that is not done. Line is its place in a table, 0 elsewhere.
@@ -69,6 +76,9 @@ type Desk struct {
 	Key   ledger.Key
 	// Replay makes open ones due; those that are not open are left out of the count.
 	Replay func(ctx context.Context, ids []string) (int, error)
+	// Enough is asked between batches whether it is time to stop; nil: it never is.
+	// What was done stays done, and the outcome says where to go on.
+	Enough func() bool
 }
 
 // Discard ends them, for the reason given.
@@ -98,61 +108,88 @@ func Correct(ctx context.Context, store ledger.DeadLetters, key ledger.Key, id s
 
 func correct(ctx context.Context, store ledger.DeadLetters, key ledger.Key, letter ledger.DeadLetter, values ledger.Values) (ledger.DeadLetter, error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		_, known := letter.Values[name]
-		if !known && len(letter.Values) > 0 && !strings.HasPrefix(letter.Stream, integration.RulePrefix) {
-			return ledger.DeadLetter{}, fault.New(fault.Usage, "%s is no field of the stream %s: name a key under its fields", name, letter.Stream)
+		if err := nameable(letter, name); err != nil {
+			return ledger.DeadLetter{}, err
 		}
 	}
 	return store.PatchDeadLetter(ctx, key, letter.ID, maps.Clone(values))
 }
 
+// nameable refuses a name that is no field of a parked record. The record of a rule,
+// and one that could not be read, may have any.
+func nameable(letter ledger.DeadLetter, name string) error {
+	_, known := letter.Values[name]
+	if known || len(letter.Values) == 0 || strings.HasPrefix(letter.Stream, integration.RulePrefix) {
+		return nil
+	}
+	return fault.New(fault.Usage, "%s is no field of the stream %s: name a key under its fields", name, letter.Stream)
+}
+
 // Again replays them.
 func (d Desk) Again(ctx context.Context, chosen Chosen) (Outcome, error) {
-	var open []string
-	outcome, err := d.each(ctx, chosen, func(letter ledger.DeadLetter) error {
-		if letter.State != ledger.DeadLetterOpen {
-			return fault.New(fault.Conflict, "the dead letter is not open any more, it is %s", letter.State)
+	return d.batches(ctx, chosen, func(ids []string, outcome *Outcome) error {
+		var open []string
+		err := d.all(ctx, ids, outcome, func(letter ledger.DeadLetter) error {
+			if letter.State != ledger.DeadLetterOpen {
+				return fault.New(fault.Conflict, "the dead letter is not open any more, it is %s", letter.State)
+			}
+			open = append(open, letter.ID)
+			return nil
+		})
+		if err != nil || len(open) == 0 {
+			return err
 		}
-		open = append(open, letter.ID)
-		return nil
-	})
-	if err != nil {
-		return outcome, err
-	}
-	for ids := range slices.Chunk(open, batch) {
-		replayed, err := d.Replay(ctx, ids)
-		if err != nil {
-			return outcome, err
-		}
-		if missed := len(ids) - replayed; missed > 0 {
+		replayed, err := d.Replay(ctx, open)
+		if missed := len(open) - replayed; err == nil && missed > 0 {
 			outcome.count(Done, -missed) // somebody else was quicker
 			outcome.count(NotOpen, missed)
 		}
-	}
-	return outcome, nil
+		return err
+	})
 }
 
 // each does something to each, and tells what became of it. The error is one of the
 // ledger's own, or of the choice.
 func (d Desk) each(ctx context.Context, chosen Chosen, act func(letter ledger.DeadLetter) error) (Outcome, error) {
-	var outcome Outcome
-	outcome.count(Done, 0)
-	ids, err := d.ids(ctx, chosen)
-	if err != nil {
-		return outcome, err
-	}
+	return d.batches(ctx, chosen, func(ids []string, outcome *Outcome) error { return d.all(ctx, ids, outcome, act) })
+}
+
+func (d Desk) all(ctx context.Context, ids []string, outcome *Outcome, act func(letter ledger.DeadLetter) error) error {
 	for _, id := range ids {
 		failure, err := d.one(ctx, id, act)
 		switch {
 		case err != nil:
-			return outcome, err
+			return err
 		case failure != nil:
 			outcome.fail(*failure)
 		default:
 			outcome.count(Done, 1)
 		}
 	}
-	return outcome, nil
+	return nil
+}
+
+// batches hands the chosen ones over, batch by batch, until all are done or it is enough.
+func (d Desk) batches(ctx context.Context, chosen Chosen, do func(ids []string, outcome *Outcome) error) (Outcome, error) {
+	var outcome Outcome
+	outcome.count(Done, 0)
+	if err := chosen.check(); err != nil {
+		return outcome, err
+	}
+	cursor := chosen.Cursor
+	for {
+		ids, next, err := d.page(ctx, chosen, cursor)
+		if err == nil {
+			err = do(ids, &outcome)
+		}
+		if err != nil || next == "" {
+			return outcome, err
+		}
+		if cursor = next; d.Enough != nil && d.Enough() {
+			outcome.Next = next
+			return outcome, nil
+		}
+	}
 }
 
 // one does something to one dead letter of this connection.
@@ -182,29 +219,52 @@ func (d Desk) one(ctx context.Context, id string, act func(letter ledger.DeadLet
 	return nil, err
 }
 
-// ids are those chosen, each once.
-func (d Desk) ids(ctx context.Context, chosen Chosen) ([]string, error) {
-	filtered := chosen.Filter != (ledger.DeadLetterFilter{})
-	if len(chosen.IDs) > 0 && (filtered || chosen.All) || filtered && chosen.All || len(chosen.IDs) == 0 && !filtered && !chosen.All {
-		return nil, fault.New(fault.Usage, "say which dead letters: ids, or a filter (stream, side, code, field), or all")
+// check refuses a choice that says too little, too much, or more than one thing.
+func (c Chosen) check() error {
+	filtered := c.Filter != (ledger.DeadLetterFilter{})
+	if len(c.IDs) > 0 && (filtered || c.All) || filtered && c.All || len(c.IDs) == 0 && !filtered && !c.All {
+		return fault.New(fault.Usage, "say which dead letters: ids, or a filter (stream, side, code, field), or all")
 	}
-	if len(chosen.IDs) > Most {
-		return nil, fault.New(fault.Usage, "at most %d dead letters at once", Most)
+	if len(c.IDs) > Most {
+		return fault.New(fault.Usage, "at most %d dead letters at once", Most)
 	}
-	var ids []string
-	for _, id := range chosen.IDs {
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
+	return nil
+}
+
+// page are the chosen ones from cursor on, each once, and the cursor of those behind.
+func (d Desk) page(ctx context.Context, chosen Chosen, cursor string) (ids []string, next string, err error) {
+	if len(chosen.IDs) == 0 {
+		found, next, err := d.Store.ListDeadLetters(ctx, d.Key, chosen.Filter, ledger.ListOptions{Limit: batch, Cursor: cursor})
+		for _, letter := range found {
+			ids = append(ids, letter.ID)
+		}
+		return ids, next, err
+	}
+	named := once(chosen.IDs)
+	from := 0
+	if cursor != "" {
+		if from, err = strconv.Atoi(cursor); err != nil || from < 0 || from > len(named) {
+			return nil, "", fault.New(fault.Usage, "the cursor is not one of a call with these ids")
 		}
 	}
-	if len(ids) > 0 {
-		return ids, nil
+	to := min(from+batch, len(named))
+	if to < len(named) {
+		next = strconv.Itoa(to)
 	}
-	err := Every(ctx, d.Store, d.Key, chosen.Filter, func(letter ledger.DeadLetter) error {
-		ids = append(ids, letter.ID)
-		return nil
-	})
-	return ids, err
+	return named[from:to], next, nil
+}
+
+// once leaves out repeats.
+func once(ids []string) []string {
+	known := map[string]bool{}
+	var found []string
+	for _, id := range ids {
+		if !known[id] {
+			known[id] = true
+			found = append(found, id)
+		}
+	}
+	return found
 }
 
 // Every calls each for the dead letters that a filter lets through, oldest first, at

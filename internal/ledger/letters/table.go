@@ -103,7 +103,7 @@ func Spell(value any) string {
 // Import reads a table that Write wrote and a person edited, and gives each dead
 // letter the values of the cells that are not what it holds. Columns other than id and
 // "field:NAME" are not looked at. A row that is wrong stops none of the others.
-// Outcomes: Done (corrected), "unchanged", NotFound, NotOpen, Refused.
+// Outcomes: Done (corrected), "unchanged", NotFound, NotOpen, Refused, Left.
 func (d Desk) Import(ctx context.Context, in io.Reader) (Outcome, error) {
 	reader := csv.NewReader(unmarked(in))
 	reader.FieldsPerRecord = -1
@@ -125,6 +125,10 @@ func (d Desk) Import(ctx context.Context, in io.Reader) (Outcome, error) {
 		}
 		if rows >= Most {
 			return outcome, fault.New(fault.Usage, "at most %d rows at once; those before are done", Most)
+		}
+		if rows%batch == batch-1 && d.Enough != nil && d.Enough() {
+			outcome.count(Left, 1+rowsBehind(reader, rows))
+			return outcome, nil
 		}
 		switch {
 		case err != nil:
@@ -153,6 +157,18 @@ func (d Desk) Import(ctx context.Context, in io.Reader) (Outcome, error) {
 	}
 }
 
+// rowsBehind counts the rows behind the one of number at.
+func rowsBehind(reader *csv.Reader, at int) int {
+	count := 0
+	for at+count < Most {
+		if _, err := reader.Read(); errors.Is(err, io.EOF) {
+			break
+		}
+		count++
+	}
+	return count
+}
+
 // unmarked drops the byte order mark that spreadsheets write.
 func unmarked(in io.Reader) io.Reader {
 	head := make([]byte, 3)
@@ -172,8 +188,8 @@ func (d Desk) importRow(ctx context.Context, id string, heads, cells []string) (
 			if !is || cell == Spell(held[name]) {
 				continue
 			}
-			if _, known := held[name]; !known && len(letter.Values) > 0 {
-				return fault.New(fault.Usage, "%s is no field of its record", name)
+			if err := nameable(letter, name); err != nil {
+				return err
 			}
 			value, err := meant(cell, held[name])
 			if err != nil {
@@ -185,7 +201,7 @@ func (d Desk) importRow(ctx context.Context, id string, heads, cells []string) (
 			return nil
 		}
 		changed = true
-		_, err = d.Store.PatchDeadLetter(ctx, d.Key, id, given)
+		_, err = correct(ctx, d.Store, d.Key, letter, given)
 		return err
 	})
 	return failure, changed && failure == nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -194,9 +195,32 @@ func (s *Store) DiscardDeadLetter(ctx context.Context, key ledger.Key, id, reaso
 	})
 }
 
+// replayBatch is how many dead letters one transaction of a replay of all takes.
+const replayBatch = 500
+
 // ReplayDeadLetters implements ledger.DeadLetters. Those that are not open are
 // left out of the count. A person who names some waits for them: they go first.
 func (s *Store) ReplayDeadLetters(ctx context.Context, key ledger.Key, ids []string, runID string) (int, error) {
+	if len(ids) > 0 {
+		return s.replay(ctx, key, ids, runID, time.Time{})
+	}
+	// What is parked again meanwhile waits for the next replay, or this one never ended.
+	until, err := s.Now(ctx)
+	for total := 0; ; {
+		if err != nil {
+			return total, err
+		}
+		var count int
+		if count, err = s.replay(ctx, key, nil, runID, until); err == nil && count == 0 {
+			return total, nil
+		}
+		total += count
+	}
+}
+
+// replay takes those that are named or, without names, a batch of those that were
+// parked at until or before.
+func (s *Store) replay(ctx context.Context, key ledger.Key, ids []string, runID string, until time.Time) (int, error) {
 	count := 0
 	err := s.write(ctx, func(t *txn) error {
 		var changes []ledger.Change
@@ -212,7 +236,8 @@ func (s *Store) ReplayDeadLetters(ctx context.Context, key ledger.Key, ids []str
 		}
 		var err error
 		if len(ids) == 0 {
-			err = collect(ledger.LanePoll, "")
+			err = collect(ledger.LanePoll, ` AND id IN (SELECT id FROM dead_letters WHERE tenant_id = $1 AND connection_id = $2 AND state = 'open'
+				AND updated_at <= $4 ORDER BY first_at, id LIMIT `+itoa(replayBatch)+`)`, micros(until))
 		} else {
 			err = chunks(sortedKeys(ids, nil), func(part []string) error {
 				in, args := inList([]any{nil, nil, nil}, part)
