@@ -25,6 +25,9 @@ import (
 // hopeless is how many rows, all of them bad, are no rows but another kind of file.
 const hopeless = 20
 
+// mostRows is how large pages grow that a server sends no parts for.
+const mostRows = 10_000
+
 // neighbours is how many ids of the page before are remembered.
 const neighbours = 20
 
@@ -33,6 +36,8 @@ type filePlace struct {
 	// Since is what was asked for, unix milliseconds; 0: everything.
 	Since int64 `json:"s,omitempty"`
 	Size  int   `json:"l"`
+	// Fixed keeps the size as it was asked for.
+	Fixed bool `json:"x,omitempty"`
 	// Offset is the byte that the next row begins with, Line its line; 0: the beginning.
 	Offset int64 `json:"o,omitempty"`
 	Line   int   `json:"n,omitempty"`
@@ -75,7 +80,7 @@ func (c *client) listFile(ctx context.Context, object *manifest.Object, listing 
 		if at.Offset == 0 || at.Anew >= maxAnew {
 			return connector.Page{}, fault.New(fault.Transient, "the file of %s changes faster than %s can be read; it is tried again", object.Name, c.title)
 		}
-		at = filePlace{Since: at.Since, Size: at.Size, Anew: at.Anew + 1}
+		at = filePlace{Since: at.Since, Size: at.Size, Fixed: at.Fixed, Anew: at.Anew + 1}
 	}
 }
 
@@ -102,7 +107,7 @@ func (c *client) fileAt(object *manifest.Object, request connector.ListRequest) 
 	if request.Cursor == "" {
 		at.Size = listing.Size
 		if request.Limit > 0 {
-			at.Size = min(request.Limit, listing.Size)
+			at.Size, at.Fixed = min(request.Limit, listing.Size), true
 		}
 	}
 	return at, listing, nil
@@ -194,7 +199,9 @@ func (c *client) fileFrom(object *manifest.Object, reply transport.Reply, body i
 	return reading, reading.heads()
 }
 
-// resume reads over what was read, and the last bytes of that once more.
+// resume reads over what was read, and the last bytes of that once more. Each page of a
+// server that knows no parts costs what was read before it: the next one is twice as
+// large, so that up to mostRows the whole costs no more than a few files.
 func (f *fileReading) resume(reply transport.Reply, at filePlace) error {
 	skip := at.Offset - int64(at.Reach)
 	if reply.Status == http.StatusPartialContent {
@@ -205,6 +212,8 @@ func (f *fileReading) resume(reply transport.Reply, at filePlace) error {
 		}
 	} else if _, err := io.CopyN(io.Discard, f.body, skip); err != nil {
 		return ended(err)
+	} else if !f.place.Fixed {
+		f.place.Size = max(f.place.Size, min(2*f.place.Size, mostRows))
 	}
 	known := make([]byte, at.Reach)
 	if _, err := io.ReadFull(f.body, known); err != nil {
