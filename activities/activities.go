@@ -43,6 +43,8 @@ type Engine interface {
 	RemoveWebhooks(ctx context.Context, key ledger.Key) error
 	// ScheduleStreams makes every stream's first poll due.
 	ScheduleStreams(ctx context.Context, key ledger.Key) error
+	// EndRemoved ends what is not in the integration any more.
+	EndRemoved(ctx context.Context, key ledger.Key) error
 	// Witness tells the ledger what Temporal remembers of it, and returns how far
 	// it has come. A ledger that was put back to an older state has stopped all
 	// its connections when this returns.

@@ -98,8 +98,10 @@ type fakeEngine struct {
 	check      func() (engine.CheckResult, error)
 	webhooks   func(urls map[record.Side]string) error
 	installed  *engine.Installed
-	// shapes is how often CheckShapes was called.
+	// shapes is how often CheckShapes was called,
 	shapes int
+	// endings is how often EndRemoved was.
+	endings int
 }
 
 func (e *fakeEngine) Drain(_ context.Context, _ ledger.Key, request engine.DrainRequest) (engine.DrainResult, error) {
@@ -138,6 +140,11 @@ func (e *fakeEngine) EnsureWebhooks(_ context.Context, _ ledger.Key, urls map[re
 func (e *fakeEngine) CheckShapes(context.Context, ledger.Key, bool) (int, error) {
 	e.shapes++
 	return 0, nil
+}
+
+func (e *fakeEngine) EndRemoved(context.Context, ledger.Key) error {
+	e.endings++
+	return nil
 }
 
 func (e *fakeEngine) Installed(context.Context, ledger.Key) (*engine.Installed, error) {

@@ -61,6 +61,9 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 		_, err = a.Engine.CheckShapes(ctx, connection.Key, false)
 	}
 	if err == nil {
+		err = a.Engine.EndRemoved(ctx, connection.Key)
+	}
+	if err == nil {
 		// A Temporal that was set up anew knows none of the schedules.
 		_, err = a.putSchedules(ctx, connection.Key)
 	}

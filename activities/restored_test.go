@@ -75,4 +75,5 @@ func TestHousekeepComparesWhereEventsWereLost(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{"start compare leads"}, r.orch.started)
+	require.Equal(t, 2, r.engine.endings, "what a removed rule left is ended")
 }

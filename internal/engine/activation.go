@@ -231,10 +231,20 @@ func (e *Engine) RemoveWebhooks(ctx context.Context, key ledger.Key) error {
 	return nil
 }
 
-// ScheduleStreams makes every stream's first poll due.
+// removedTime is for how long an activation ends what was removed; housekeeping ends
+// the rest.
+const removedTime = 10 * time.Second
+
+// ScheduleStreams makes every stream's first poll due, and ends what is not in the
+// integration any more.
 func (e *Engine) ScheduleStreams(ctx context.Context, key ledger.Key) error {
 	in, err := e.Installed(ctx, key)
 	if err != nil {
+		return err
+	}
+	ending, cancel := context.WithTimeout(ctx, removedTime)
+	defer cancel()
+	if err := e.EndRemoved(ending, key); err != nil && ending.Err() == nil {
 		return err
 	}
 	for _, stream := range in.Streams {

@@ -100,7 +100,7 @@ func (p *pass) decideFirings(ctx context.Context, rule *Rule, found view, book l
 		return nil, err
 	}
 	commit.PutMatches = []ledger.Match{match}
-	waiting := append(book.Waiting, commit.PutFirings...)
+	waiting := slices.Concat(book.Waiting, commit.PutFirings)
 	if err := p.commit(ctx, commit); err != nil || len(book.Events) < ledger.MaxRuleEvents {
 		return waiting, err
 	}

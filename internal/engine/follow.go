@@ -89,7 +89,17 @@ func (p *pass) withFound(side record.Side, answer record.Record) (record.Record,
 	if err != nil {
 		return record.Record{}, err
 	}
-	return enriched(answer, met[answer.Ref.ID].Found), nil
+	match := met[answer.Ref.ID]
+	rule := p.in.Rules[p.stream.Spec.Rule]
+	if len(match.Found) == 0 && match.Turn > 0 && rule != nil && len(rule.Spec.Asks) > 0 {
+		// The rule was away for a while: what it had looked up is forgotten, and nothing
+		// else is written for that.
+		if match.Found, err = p.askAll(p.refs.ctx, rule, answer.Fields.Clone()); err != nil {
+			return record.Record{}, err
+		}
+		p.lookedUp = append(p.lookedUp, match)
+	}
+	return enriched(answer, match.Found), nil
 }
 
 // withFound is the same for a listed row.

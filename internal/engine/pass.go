@@ -59,6 +59,8 @@ type pass struct {
 	workflowID        string
 	// readBothSides: a way that spares a read has been tried in this pass.
 	readBothSides bool
+	// lookedUp is what was looked up anew, for the next commit.
+	lookedUp []ledger.Match
 	// called: this pass has made an outside call.
 	called atomic.Bool
 	// order: what was known before the first of several calls; nil: nothing more.
@@ -225,7 +227,8 @@ func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 	commit.RunID = p.work.RunID
 	p.linkedCustomers(&commit)
 	commit.PutSeen = append(commit.PutSeen, p.seen...)
-	p.seen = nil
+	commit.PutMatches = append(commit.PutMatches, p.lookedUp...)
+	p.seen, p.lookedUp = nil, nil
 	if err := p.step("before commit"); err != nil {
 		return err
 	}

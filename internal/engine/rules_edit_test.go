@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
 )
 
 const twoChats = `
@@ -105,4 +106,65 @@ func TestWhatWasRefusedFindsItsEffect(t *testing.T) {
 			require.Len(t, b.firings(edit.state), 1)
 		})
 	}
+}
+
+// What a removed rule had left to do is cancelled when the edit takes effect, for all to
+// see, and what it looked up is forgotten. Under its old name it goes on where it stood.
+func TestARemovedRuleLeavesNothingOpen(t *testing.T) {
+	c := newChat(t)
+	const then = `
+    then:
+      - upsert: {object: orders, marker: external_ref, fields: {title: name, customer_name: 'owner?.name ?? "nobody"'}}
+      - call: {url: "${CHAT}/hook", body: {name: name}}
+`
+	const when = `
+    when: {side: left, object: deals, events: [deal.won], every: 1s}
+    look_up: [{name: owner, side: left, object: users, id: owner_id}]`
+	const won, renamed = "  won:" + when + then, "  sold:" + when + then
+	b := start(t, setup{edit: withRules(won), variables: map[string]string{"CHAT": c.URL}})
+	user, err := b.left.CreateRecord(b.ctx, "users", map[string]any{"name": "Rui", "email": "rui@x.com"})
+	require.NoError(t, err)
+	win := func(name string) string {
+		id := b.deal(map[string]any{"name": name, "status": "won", "owner_id": user.ID})
+		b.event("won", id, name)
+		return id
+	}
+	deal := win("a")
+	b.ruleQuiet("rules.won", "rules.won.upsert")
+	require.Equal(t, "Rui", text(b.orders()[0], "customer_name"))
+	c.answering(http.StatusUnprocessableEntity)
+	win("b")
+	b.settle()
+	require.Len(t, b.letters(), 1)
+	c.answering(http.StatusServiceUnavailable)
+	win("c")
+	b.drain()
+	require.Len(t, b.firings(ledger.FiringOpen), 1)
+
+	yAmend(b, won, renamed)
+	require.NoError(t, b.engine.ScheduleStreams(b.ctx, b.key))
+	require.Empty(t, b.letters())
+	require.Empty(t, b.firings(ledger.FiringOpen))
+	require.Empty(t, b.firings(ledger.FiringParked))
+	require.Len(t, b.firings(ledger.FiringCancelled), 2)
+	met, err := b.store.Matches(b.ctx, b.key, "won", record.Left, []string{deal})
+	require.NoError(t, err)
+	require.Nil(t, met[deal].Found)
+	c.answering(0)
+	b.clock.advance(time.Minute)
+	b.settle()
+	require.Len(t, c.said(), 1, "nothing goes out any more")
+
+	yAmend(b, renamed, won)
+	require.NoError(t, b.engine.ScheduleStreams(b.ctx, b.key))
+	b.editDeal(deal, map[string]any{"name": "A"})
+	b.ruleQuiet("rules.won", "rules.won.upsert")
+	require.Len(t, c.said(), 1, "they were won before")
+	titles := map[string]string{}
+	for _, order := range b.orders() {
+		require.Equal(t, "Rui", text(order, "customer_name"), "what was looked up is looked up again")
+		titles[text(order, "external_ref")] = text(order, "title")
+	}
+	require.Equal(t, "A", titles[deal])
+	require.Empty(t, b.letters())
 }

@@ -142,6 +142,12 @@ type Firings interface {
 	RuleBook(ctx context.Context, key Key, rule string, ref record.Ref) (RuleBook, error)
 	// Matches returns what is known of records, by id; others are missing.
 	Matches(ctx context.Context, key Key, rule string, side record.Side, ids []string) (map[string]Match, error)
+	// EndRules ends what rules left that are not among keep: firings that are open or
+	// parked are cancelled, dead letters discarded, kept events and what was looked up
+	// forgotten. What such a rule knows of records stays, so that one that comes back
+	// under its name goes on where it stood. It returns how many firings and dead letters
+	// it ended, by rule.
+	EndRules(ctx context.Context, key Key, keep []string) (map[string]int, error)
 	// ListFirings pages, newest first. Queries and bodies are left out.
 	ListFirings(ctx context.Context, key Key, filter FiringFilter, options ListOptions) (items []Firing, next string, err error)
 	// RuleCounts returns every number that the rules of a connection have counted.

@@ -17,6 +17,7 @@ func ruleTests() []test {
 		{"what a rule knows comes back", ruleMatches},
 		{"one firing for one occurrence", ruleFirings},
 		{"each event is kept once until it was seen", ruleEvents},
+		{"what a removed rule left is ended", rulesEnded},
 		{"firings are listed, newest first", ruleList},
 		{"numbers add up", ruleCounts},
 	}
@@ -111,6 +112,59 @@ func ruleEvents(w *world) {
 	book, err = w.store.RuleBook(w.ctx, w.key, "won", left("2"))
 	w.ok(err)
 	require.Len(w, book.Events, 1)
+}
+
+func rulesEnded(w *world) {
+	at := w.now()
+	known := ledger.Match{Rule: "won", Ref: left("1"), Matching: true, Turn: 2, Print: "p", Found: ledger.Values{"owner": "Ana Lima"}}
+	kept := known
+	kept.Rule = "lost"
+	parked, done, other := firing("f2", "2", "match:1", at), firing("f3", "3", "match:1", at), firing("f4", "4", "match:1", at)
+	parked.State, parked.Effects[0].State = ledger.FiringParked, ledger.FiringParked
+	parked.Effects = append(parked.Effects, ledger.FiringEffect{Kind: "count", State: ledger.FiringDone})
+	done.State, done.Effects[0].State, other.Rule = ledger.FiringDone, ledger.FiringDone, "lost"
+	w.commit(ledger.Commit{
+		PutMatches: []ledger.Match{known, kept}, PutFirings: []ledger.Firing{firing("f1", "1", "match:1", at), parked, done, other},
+		PutDeadLetters: []ledger.DeadLetter{
+			{ID: "d1", Stream: "rules.won", Ref: left("2"), State: ledger.DeadLetterOpen}, {ID: "d2", Stream: "rules.won.upsert", Ref: left("3"), State: ledger.DeadLetterOpen},
+			{ID: "d3", Stream: "rules.lost", Ref: left("2"), State: ledger.DeadLetterOpen},
+		},
+		Enqueue: []ledger.Change{{Stream: "rules.gone", Ref: left("1"), EventID: "e1", KeepEvent: true}},
+	})
+	for _, want := range []map[string]int{{"won": 4}, {}} {
+		ended, err := w.store.EndRules(w.ctx, w.key, []string{"lost"})
+		w.ok(err)
+		require.Equal(w, want, ended)
+	}
+	cancelled, _, err := w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{State: ledger.FiringCancelled}, ledger.ListOptions{})
+	w.ok(err)
+	require.Len(w, cancelled, 2)
+	for _, one := range cancelled {
+		require.Equal(w, ledger.FiringCancelled, one.Effects[0].State)
+		require.False(w, one.EndedAt.IsZero())
+	}
+	require.Equal(w, ledger.FiringDone, cancelled[0].Effects[1].State)
+	open, _, err := w.store.ListFirings(w.ctx, w.key, ledger.FiringFilter{State: ledger.FiringOpen}, ledger.ListOptions{})
+	w.ok(err)
+	require.Len(w, open, 1)
+	found, err := w.store.Matches(w.ctx, w.key, "won", record.Left, []string{"1"})
+	w.ok(err)
+	known.Found = nil
+	require.Equal(w, known, found["1"])
+	found, err = w.store.Matches(w.ctx, w.key, "lost", record.Left, []string{"1"})
+	w.ok(err)
+	require.Equal(w, kept, found["1"])
+	letters, _, err := w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterFilter{}, ledger.ListOptions{})
+	w.ok(err)
+	require.Len(w, letters, 1)
+	require.Equal(w, "d3", letters[0].ID)
+	letters, _, err = w.store.ListDeadLetters(w.ctx, w.key, ledger.DeadLetterFilter{State: ledger.DeadLetterDiscarded}, ledger.ListOptions{})
+	w.ok(err)
+	require.Len(w, letters, 2)
+	require.Contains(w, letters[0].DiscardReason, "won")
+	book, err := w.store.RuleBook(w.ctx, w.key, "gone", left("1"))
+	w.ok(err)
+	require.Empty(w, book.Events)
 }
 
 func ruleList(w *world) {
