@@ -1,5 +1,5 @@
 // Package console is the pages for people, under /console/: plain HTML made here,
-// without scripts. It shows and changes nothing.
+// without scripts. It shows, and changes nothing but what becomes of dead letters.
 package console
 
 import (
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -21,6 +22,7 @@ import (
 // Store is what the pages read of the ledger.
 type Store interface {
 	ledger.TouchPoints
+	ledger.DeadLetters
 	// FiringTotals counts the firings of a connection, by rule and state.
 	FiringTotals(ctx context.Context, key ledger.Key) ([]ledger.FiringTotal, error)
 	// ListFirings pages them, newest first, without what they send.
@@ -31,14 +33,18 @@ type Store interface {
 	ListConnections(ctx context.Context, tenant string, options ledger.ListOptions) ([]ledger.Connection, string, error)
 }
 
-// Options make a Console. All fields are required.
+// Options make a Console. All fields but PublicURL are required.
 type Options struct {
 	Store Store
 	// Token is the admin token: the password, under any name. Tenant is whose
 	// connections are shown.
 	Token, Tenant string
-	Log           logrus.FieldLogger
-	Now           func() time.Time
+	// PublicURL is the address by which people reach the console; empty: not known.
+	PublicURL string
+	// Replay makes open dead letters of a connection due, and says how many.
+	Replay func(ctx context.Context, key ledger.Key, ids []string) (int, error)
+	Log    logrus.FieldLogger
+	Now    func() time.Time
 }
 
 // Console answers everything under /console/. It is safe for concurrent use.
@@ -46,6 +52,9 @@ type Console struct {
 	options Options
 	pages   *template.Template
 	routes  *http.ServeMux
+	// origins lets in forms of our own pages only: a browser sends the password with
+	// those of others too.
+	origins *http.CrossOriginProtection
 }
 
 var _ http.Handler = (*Console)(nil)
@@ -61,11 +70,16 @@ const policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-u
 
 // New makes a Console.
 func New(options Options) *Console {
-	c := &Console{options: options, pages: template.Must(template.ParseFS(files, "page/*.html")), routes: http.NewServeMux()}
+	c := &Console{options: options, pages: template.Must(template.ParseFS(files, "page/*.html")), routes: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	if public, err := url.Parse(options.PublicURL); err == nil && public.Host != "" {
+		_ = c.origins.AddTrustedOrigin(public.Scheme + "://" + public.Host) // refused if it is no origin: then the host of the request counts
+	}
 	c.routes.HandleFunc("GET /console/{$}", c.page(c.index))
 	c.routes.HandleFunc("GET /console/connections/{connection}/touch-points", c.page(c.touchPoints))
 	c.routes.HandleFunc("GET /console/connections/{connection}/touch-points.csv", c.page(c.touchTable))
 	c.routes.HandleFunc("GET /console/connections/{connection}/firings", c.page(c.firings))
+	c.routes.HandleFunc("GET /console/connections/{connection}/dead-letters", c.page(c.letters))
+	c.routes.HandleFunc("POST /console/connections/{connection}/dead-letters", c.page(c.workOnLetters))
 	c.routes.HandleFunc("GET /console/style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, files, "page/style.css")
 	})
@@ -82,6 +96,10 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !c.allowed(r) {
 		head.Set("WWW-Authenticate", `Basic realm="accord", charset="UTF-8"`)
 		http.Error(w, "The password is the token of ACCORD_TOKEN; the name may be anything.", http.StatusUnauthorized)
+		return
+	}
+	if c.origins.Check(r) != nil {
+		http.Error(w, "This form was sent by a page of somebody else.", http.StatusForbidden)
 		return
 	}
 	c.routes.ServeHTTP(w, r)
@@ -109,6 +127,8 @@ func (c *Console) page(make func(w http.ResponseWriter, r *http.Request) error) 
 			status, text = http.StatusNotFound, "There is no such connection."
 		case fault.Is(err, fault.Usage, fault.TooLarge):
 			status, text = http.StatusBadRequest, err.Error()
+		case fault.Is(err, fault.Forbidden):
+			status, text = http.StatusForbidden, err.Error()
 		case fault.Is(err, fault.Unavailable) || errors.Is(err, context.DeadlineExceeded):
 			status, text = http.StatusServiceUnavailable, "The ledger does not answer now; try again."
 		}

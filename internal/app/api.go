@@ -112,7 +112,11 @@ func (p Process) handler(parts *Parts) (handler http.Handler, close func()) {
 		Metrics: telemetry.MetricsHandler(p.Telemetry.Registry), Document: rest.Document(),
 		Token: p.Settings.Token, Tenant: DefaultTenant, PublicURL: p.Settings.PublicURL,
 		Log: log, Now: p.Now, NewID: p.NewID,
-		Console: console.New(console.Options{Store: parts.Store, Token: p.Settings.Token, Tenant: DefaultTenant, Log: log, Now: p.Now}),
+		Console: console.New(console.Options{Store: parts.Store, Token: p.Settings.Token, Tenant: DefaultTenant, PublicURL: p.Settings.PublicURL, Log: log, Now: p.Now,
+			Replay: func(ctx context.Context, key ledger.Key, ids []string) (int, error) {
+				_, replayed, err := parts.Steering.ReplayDeadLetters(ctx, key, ids)
+				return replayed, err
+			}}),
 	})
 	return server, func() {
 		nudger.Close()
