@@ -17,13 +17,18 @@ import (
 
 const (
 	// figuresPause is for how long figures are told again before the ledger is asked
-	// anew, whoever scrapes how often; figuresTime bounds one question.
+	// anew, whoever scrapes how often, and at least figuresShare times as long as the
+	// answer took: counting costs a process no more than a hundredth of the ledger's
+	// time, however much there is. figuresTime bounds one question.
 	figuresPause = 15 * time.Second
+	figuresShare = 100
 	figuresTime  = 5 * time.Second
 )
 
 // figures tells as metrics what the ledger has counted.
 type figures[Figure any] struct {
+	// name says which they are, in the metric that tells when they were read.
+	name string
 	ask  func(ctx context.Context) ([]Figure, error)
 	tell func(Figure) prometheus.Metric
 	log  logrus.FieldLogger
@@ -31,8 +36,12 @@ type figures[Figure any] struct {
 
 	mu    sync.Mutex
 	asked time.Time
+	// pause is for how long what is known is told.
+	pause time.Duration
 	known []Figure
-	over  bool
+	// read is when what is known was read.
+	read time.Time
+	over bool
 }
 
 // Describe implements prometheus.Collector: the metrics are not known before the
@@ -47,16 +56,20 @@ func (f *figures[Figure]) Collect(out chan<- prometheus.Metric) {
 	if f.over {
 		return
 	}
-	if now := f.now(); f.asked.IsZero() || now.Sub(f.asked).Abs() >= figuresPause {
+	if now := f.now(); f.asked.IsZero() || now.Sub(f.asked).Abs() >= f.pause {
 		ctx, cancel := context.WithTimeout(context.Background(), figuresTime)
 		defer cancel()
 		found, err := f.ask(ctx)
 		if err != nil {
 			f.log.WithField("code", fault.CodeOf(err)).Debug("what the ledger counted was not read for metrics")
 		} else {
-			f.known = found
+			f.known, f.read = found, now
 		}
-		f.asked = now
+		f.asked = f.now()
+		f.pause = max(figuresPause, figuresShare*f.asked.Sub(now))
+	}
+	if !f.read.IsZero() {
+		out <- prometheus.MustNewConstMetric(readDesc(), prometheus.GaugeValue, float64(f.read.UnixMilli())/1000, f.name)
 	}
 	for _, one := range f.known {
 		if metric := f.tell(one); metric != nil {
@@ -82,8 +95,8 @@ type counted interface {
 
 // tellFigures registers the metrics of what is counted; forget takes them away.
 func tellFigures(registry prometheus.Registerer, store counted, log logrus.FieldLogger, now func() time.Time) (forget func()) {
-	touches := &figures[ledger.TouchTotal]{ask: store.TouchTotals, tell: touchFigure, log: log, now: now}
-	rules := &figures[ledger.RuleTotal]{ask: store.RuleTotals, tell: ruleFigure, log: log, now: now}
+	touches := &figures[ledger.TouchTotal]{name: "touch_points", ask: store.TouchTotals, tell: touchFigure, log: log, now: now}
+	rules := &figures[ledger.RuleTotal]{name: "rule_counts", ask: store.RuleTotals, tell: ruleFigure, log: log, now: now}
 	for _, one := range []prometheus.Collector{touches, rules} {
 		if err := registry.Register(one); err != nil {
 			log.WithError(err).Warn("what the ledger counted is not told as metrics")
@@ -93,6 +106,11 @@ func tellFigures(registry prometheus.Registerer, store counted, log logrus.Field
 		touches.end()
 		rules.end()
 	}
+}
+
+// readDesc describes when figures were read: they are as old as that.
+func readDesc() *prometheus.Desc {
+	return prometheus.NewDesc("accord_counted_timestamp_seconds", "When the ledger's counts of this kind were last read, as Unix time.", []string{"counts"}, nil)
 }
 
 func touchFigure(total ledger.TouchTotal) prometheus.Metric {

@@ -21,10 +21,15 @@ type totals struct {
 	rules []ledger.RuleTotal
 	calls int
 	err   error
+	// takes is what it does while it counts.
+	takes func()
 }
 
 func (t *totals) TouchTotals(context.Context) ([]ledger.TouchTotal, error) {
 	t.calls++
+	if t.takes != nil {
+		t.takes()
+	}
 	return []ledger.TouchTotal{{Key: ledger.Key{Tenant: "t", Connection: "c"}, Kind: "call", Count: t.calls}}, t.err
 }
 
@@ -66,6 +71,15 @@ func TestTouchPointsAsMetrics(t *testing.T) {
 	told("2")
 	store.err, now = fault.New(fault.Unavailable, "away"), now.Add(figuresPause)
 	told("2")
+	require.Contains(t, page(), `accord_counted_timestamp_seconds{counts="touch_points"} 1015`+"\n", "what is told is as old as that")
+	// An answer that takes long is asked for seldom.
+	store.err, store.takes = nil, func() { now = now.Add(2 * time.Second) }
+	now = now.Add(figuresPause)
+	told("4")
+	now = now.Add(10 * figuresPause)
+	told("4")
+	now = now.Add(50 * time.Second)
+	told("5")
 	forget()
 	require.NotContains(t, page(), "accord_touch_points")
 }

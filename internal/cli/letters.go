@@ -33,7 +33,7 @@ func (f letterFlags) check(given func(name string) bool) (acts bool, err error) 
 	switch ledger.DeadLetterState(f.state) {
 	case ledger.DeadLetterOpen, ledger.DeadLetterReplayed, ledger.DeadLetterResolved, ledger.DeadLetterDiscarded:
 	default:
-		return false, fault.New(fault.Usage, "--state is open, replayed, resolved or discarded, not %q", f.state)
+		return false, fault.New(fault.Usage, "--state is one of open (the default), replayed, resolved and discarded, not %q: list them state by state", f.state)
 	}
 	if err := checkSide(f.side); err != nil {
 		return false, err

@@ -52,6 +52,8 @@ func TestManyParkedRecords(t *testing.T) {
 	require.Zero(t, s.run("dead-letters", "crm", "--field", "stage", "--discard", "test"), s.err.String())
 	require.Zero(t, s.run("dead-letters", "crm", "--all", "--replay"), s.err.String())
 	require.Equal(t, "done: 2\n", s.out.String())
+	require.NotZero(t, s.run("dead-letters", "crm", "--state", "all"))
+	require.Contains(t, s.err.String(), "list them state by state")
 	for _, args := range [][]string{{"--replay"}, {"--all", "--replay", "--csv"}, {"--all", "--set", "phone"}, {"--side", "up"}, {"--state", "x"}, {"--state", "discarded", "--all", "--replay"}, {"--import", "/none"},
 		{"--all"}, {"--all", "--csv"}, {"--import", table, "--field", "phone"}, {"--import", table, "--all"}, {"--import", ""}, {"--all", "--discard", ""},
 		{"--csv", "--json"}, {"--csv", "--limit", "1"}, {"--field", "phone", "--limit", "1", "--replay"}} {

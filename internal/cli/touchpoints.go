@@ -54,7 +54,9 @@ func touchPointsCommand(options Options) *cobra.Command {
 		},
 		row: touchRow, head: []string{"DAY", "KIND", "USER", "CUSTOMER", "COUNT"},
 		cells: func(count ledger.TouchCount) []string {
-			return []string{orElse(count.Day, "-"), orElse(count.Kind, "-"), partyCell(count.User), partyCell(count.Customer), fmt.Sprint(count.Count)}
+			// What was asked for is known, also where it is not counted apart.
+			return []string{orElse(count.Day, "-"), orElse(count.Kind, orElse(flags.kind, "-")), partyCell(count.User, flags.filter.User),
+				partyCell(count.Customer, flags.filter.Customer), fmt.Sprint(count.Count)}
 		},
 	}.command(options, "touch-points", "Count e-mails and calls by day, kind, user and customer")
 	list := command.RunE
@@ -97,10 +99,11 @@ func touchRow(count ledger.TouchCount) row {
 	return told
 }
 
-// partyCell is a user or customer with the side that the id belongs to.
-func partyCell(party ledger.Party) string {
+// partyCell is a user or customer with the side that the id belongs to; else the id
+// that was asked for.
+func partyCell(party ledger.Party, asked string) string {
 	if party.ID == "" {
-		return "-"
+		return orElse(asked, "-")
 	}
 	return string(party.Side) + "/" + party.ID
 }

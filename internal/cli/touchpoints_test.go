@@ -44,6 +44,8 @@ func TestTouchPointsCommand(t *testing.T) {
 	}{
 		{nil, "DAY         KIND  USER        CUSTOMER  COUNT\n2026-03-01  call  right/us_1  -         2\n2026-03-02  call  -           -         1\n"},
 		{[]string{"--by", "day", "--from", "2026-03-02"}, "DAY         KIND  USER  CUSTOMER  COUNT\n2026-03-02  -     -     -         1\n"},
+		{[]string{"--by", "day", "--kind", "call", "--user", "us_1"}, "DAY         KIND  USER  CUSTOMER  COUNT\n2026-03-01  call  us_1  -         2\n"},
+		{[]string{"--by", "kind", "--user", "us_1"}, "DAY  KIND  USER  CUSTOMER  COUNT\n-    call  us_1  -         2\n"},
 		{[]string{"--csv", "--user", "us_1", "--by", "kind,user"}, "kind,user,user_side,count\r\ncall,us_1,right,2\r\n"},
 		{[]string{"--customer", "ct_1"}, "none\n"},
 		{[]string{"--limit", "1", "--by", "user", "--to", "2026-03-01", "--json"},

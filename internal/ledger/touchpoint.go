@@ -81,6 +81,13 @@ type TouchTotal struct {
 	Count int
 }
 
+// TouchStream is a source that has rows, with the collection they are from.
+type TouchStream struct {
+	Stream string
+	Side   record.Side
+	Object string
+}
+
 // MaxTouchPage is the largest page of CountTouchPoints.
 const MaxTouchPage = 20_000
 
@@ -94,6 +101,13 @@ type TouchPoints interface {
 	SomeTouchPoints(ctx context.Context, key Key, stream string, side record.Side, except string, n int) ([]string, error)
 	// EnqueueUnseenTouchPoints is EnqueueUnseen for the rows of a source.
 	EnqueueUnseenTouchPoints(ctx context.Context, key Key, stream string, side record.Side, scanID string, lane Lane, limit int) (int, error)
+	// TouchStreams returns the sources that have rows, in the order of their names.
+	TouchStreams(ctx context.Context, key Key) ([]TouchStream, error)
+	// FirstTouchPoints returns up to n rows of a source.
+	FirstTouchPoints(ctx context.Context, key Key, stream string, n int) ([]TouchPoint, error)
+	// MoveTouchPoints gives the rows of a source to another one, up to limit at once, and
+	// returns how many. Rows of records of which the other has one stay.
+	MoveTouchPoints(ctx context.Context, key Key, from, to string, limit int) (int, error)
 	// CountTouchPoints counts, sorted by day, kind, user and customer. limit is
 	// 1..MaxTouchPage; cursor is opaque.
 	CountTouchPoints(ctx context.Context, key Key, filter TouchFilter, limit int, cursor string) (items []TouchCount, next string, err error)

@@ -22,6 +22,7 @@ func touchPointTests() []test {
 		{"pages", touchPages},
 		{"unseen rows are enqueued", touchUnseen},
 		{"some others", touchSome},
+		{"the rows of a source, and their next one", touchStreams},
 		{"totals, and what a removed connection leaves", touchTotals},
 	}
 }
@@ -315,4 +316,41 @@ func touchTotals(w *world) {
 	totals, err = w.store.TouchTotals(w.ctx)
 	w.ok(err)
 	require.Equal(w, []ledger.TouchTotal{{Key: other, Kind: "call", Count: 1}}, totals)
+}
+
+func touchStreams(w *world) {
+	other := call("2", "2026-03-01", "u1", "r1")
+	other.Stream, other.Ref.Side, other.Ref.Object = "mails", record.Left, "emails"
+	twice := call("1", "2026-03-05", "u1", "r1")
+	twice.Stream = "phone"
+	one, two := call("1", "2026-03-01", "u1", "r1"), call("2", "2026-03-02", "", "")
+	two.GoneAt = w.now()
+	w.touch(two, one, other, twice)
+	told := func() []ledger.TouchStream {
+		w.Helper()
+		streams, err := w.store.TouchStreams(w.ctx, w.key)
+		w.ok(err)
+		return streams
+	}
+	calls, mails := ledger.TouchStream{Stream: "calls", Side: record.Right, Object: "calls"}, ledger.TouchStream{Stream: "mails", Side: record.Left, Object: "emails"}
+	phone := ledger.TouchStream{Stream: "phone", Side: record.Right, Object: "calls"}
+	require.Equal(w, []ledger.TouchStream{calls, mails, phone}, told())
+	rows, err := w.store.FirstTouchPoints(w.ctx, w.key, "calls", 5)
+	w.ok(err)
+	require.Equal(w, []ledger.TouchPoint{one, two}, rows)
+	rows, err = w.store.FirstTouchPoints(w.ctx, w.key, "calls", 1)
+	w.ok(err)
+	require.Len(w, rows, 1)
+	for _, want := range []int{1, 0} {
+		moved, err := w.store.MoveTouchPoints(w.ctx, w.key, "calls", "phone", 10)
+		w.ok(err)
+		require.Equal(w, want, moved, "one of the two is there already")
+	}
+	rows, err = w.store.FirstTouchPoints(w.ctx, w.key, "phone", 5)
+	w.ok(err)
+	two.Stream = "phone"
+	require.Equal(w, []ledger.TouchPoint{twice, two}, rows)
+	rows, err = w.store.FirstTouchPoints(w.ctx, w.key, "calls", 5)
+	w.ok(err)
+	require.Equal(w, []ledger.TouchPoint{one}, rows)
 }
