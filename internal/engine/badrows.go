@@ -23,7 +23,21 @@ func nameless(id string) bool { return strings.HasPrefix(id, rowPrefix) }
 
 // listingOf tells one listing of a side from another, page for page the same.
 func listingOf(cursor ledger.Cursor, runID string) string {
+	if cursor.Begun != "" {
+		return cursor.Begun
+	}
 	return fmt.Sprintf("%s %d", runID, cursor.PendingHighWater.UnixNano())
+}
+
+// begin notes what the first page of a listing tells of all of it.
+func (e *Engine) begin(cursor *ledger.Cursor, page connector.Page) {
+	if cursor.Page != "" {
+		return
+	}
+	cursor.PendingHighWater, cursor.Begun = e.highWater(page), ""
+	if page.Whole {
+		cursor.Begun = e.options.NewID()
+	}
 }
 
 // parkRows puts the rows of a page that could not be read into the dead letters,

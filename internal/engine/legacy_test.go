@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/integrations"
+	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
@@ -17,13 +20,47 @@ import (
 // legacy is a bench of the integration with Acme's old interfaces.
 func legacy(t *testing.T, variables map[string]string) *bench {
 	t.Helper()
+	return legacyWith(t, variables, setup{})
+}
+
+func legacyWith(t *testing.T, variables map[string]string, with setup) *bench {
+	t.Helper()
 	text, err := integrations.Read("salesos-acme-legacy.yaml")
 	require.NoError(t, err)
 	if variables == nil {
 		variables = map[string]string{}
 	}
 	variables["EXPORT_EVERY"] = "1s"
-	return start(t, setup{edit: func(string) string { return string(text) }, variables: variables})
+	with.edit, with.variables = func(string) string { return string(text) }, variables
+	return start(t, with)
+}
+
+// timeless is a server that does not say what time it is, nor what changed: it shows all.
+type timeless struct{ connector.Connector }
+
+func (c timeless) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
+	request.Since = time.Time{}
+	page, err := c.Connector.List(ctx, request)
+	page.ServerTime = time.Time{}
+	return page, err
+}
+
+// TestABadRowIsClearedWhateverTheTime: one poll is told from the next also where the
+// server sends no Date and no row is newer.
+func TestABadRowIsClearedWhateverTheTime(t *testing.T) {
+	b := legacyWith(t, nil, setup{connector: func(_ *engine.Installed, _ record.Side, real connector.Connector) connector.Connector {
+		return timeless{real}
+	}})
+	bad := b.contact("Bia", "bia@example.com")
+	b.clock.advance(time.Minute)
+	b.contact("Ana", "ana@example.com")
+	b.quietLegacy()
+	require.NoError(t, b.right.SpoilRow(b.ctx, wire.BadRow{Object: "contacts", ID: bad, Kind: wire.RowNoID}))
+	b.quietLegacy()
+	require.Len(t, b.letters(), 1)
+	require.NoError(t, b.right.MendRows(b.ctx))
+	b.quietLegacy()
+	require.Empty(t, b.letters(), "the next poll clears it")
 }
 
 func (b *bench) quietLegacy() {

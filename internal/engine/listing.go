@@ -295,9 +295,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	if err != nil {
 		return cursor, err
 	}
-	if cursor.Page == "" {
-		cursor.PendingHighWater = l.engine.highWater(page)
-	}
+	l.engine.begin(&cursor, page)
 	shown, err := l.engine.parkRows(ctx, l.in, stream, side, page, listingOf(cursor, l.request.RunID), l.request.RunID)
 	if err != nil {
 		return cursor, err

@@ -81,9 +81,7 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 		if err != nil {
 			return result, err
 		}
-		if cursor.Page == "" {
-			cursor.PendingHighWater = e.highWater(page)
-		}
+		e.begin(&cursor, page)
 		if _, err := e.parkRows(ctx, in, stream, side, page, listingOf(cursor, ""), ""); err != nil {
 			return result, err
 		}

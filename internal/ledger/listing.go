@@ -17,6 +17,9 @@ type Cursor struct {
 	HighWater time.Time
 	// PendingHighWater becomes HighWater when the listing under way ends.
 	PendingHighWater time.Time
+	// Begun is the name of a listing under way that shows all there is: it tells this one
+	// from others, whatever their servers say of the time.
+	Begun string `json:",omitempty"`
 	// Done is set for listings that are read once (a run's).
 	Done bool
 	// Closed is set on the right side of a stream of a run when all was listed and
