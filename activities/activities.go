@@ -36,6 +36,8 @@ type Engine interface {
 	ProbeSystems(ctx context.Context, key ledger.Key) error
 	// EnsureWebhooks registers or switches on the webhooks at the urls given.
 	EnsureWebhooks(ctx context.Context, key ledger.Key, urls map[record.Side]string) error
+	// ProbeAgain asks servers once more that had nothing to learn from before.
+	ProbeAgain(ctx context.Context, key ledger.Key) error
 	// CheckShapes compares the mapping with the servers' own descriptions of their
 	// fields if that is due, and gives the number of findings.
 	CheckShapes(ctx context.Context, key ledger.Key, now bool) (int, error)

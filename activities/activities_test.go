@@ -346,6 +346,7 @@ func TestHousekeepTendsWebhooksAndLostRuns(t *testing.T) {
 	out, err := call[HousekeepOut](t, r, "Housekeep")
 	require.NoError(t, err)
 	require.Equal(t, HousekeepOut{Connections: 1, Failed: 1}, out)
+	require.Zero(t, r.engine.probes, "a side that fails is asked nothing more")
 	require.Equal(t, []string{run.ID}, r.orch.runs)
 	require.Len(t, urls, 1)
 }

@@ -98,6 +98,8 @@ type fakeEngine struct {
 	check      func() (engine.CheckResult, error)
 	webhooks   func(urls map[record.Side]string) error
 	installed  *engine.Installed
+	// probes is how often ProbeAgain was called,
+	probes int
 	// shapes is how often CheckShapes was called,
 	shapes int
 	// endings is how often EndRemoved was.
@@ -135,6 +137,11 @@ func (e *fakeEngine) CheckSystems(context.Context, ledger.Key) (engine.CheckResu
 
 func (e *fakeEngine) EnsureWebhooks(_ context.Context, _ ledger.Key, urls map[record.Side]string) error {
 	return e.webhooks(urls)
+}
+
+func (e *fakeEngine) ProbeAgain(context.Context, ledger.Key) error {
+	e.probes++
+	return nil
 }
 
 func (e *fakeEngine) CheckShapes(context.Context, ledger.Key, bool) (int, error) {

@@ -17,7 +17,7 @@ type HousekeepOut struct {
 }
 
 // Housekeep looks after what changes slowly: webhooks that a vendor switched
-// off, fields that it changed, running runs whose workflow is gone, schedules that a Temporal set up
+// off, fields that it changed, what a server could not tell while it was empty, running runs whose workflow is gone, schedules that a Temporal set up
 // anew does not know, rows past their retention.
 func (a *Poller) Housekeep(ctx context.Context) (HousekeepOut, error) {
 	return many(ctx, a.Log, func() (HousekeepOut, error) {
@@ -56,6 +56,9 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 	}
 	if err == nil {
 		err = a.compareNow(ctx, connection.Key)
+	}
+	if err == nil {
+		err = a.Engine.ProbeAgain(ctx, connection.Key)
 	}
 	if err == nil {
 		_, err = a.Engine.CheckShapes(ctx, connection.Key, false)

@@ -56,6 +56,7 @@ func TestHousekeepComparesUntilARestoreIsOver(t *testing.T) {
 	r.engine.installed = &engine.Installed{}
 	_, err = call[HousekeepOut](t, r, "Housekeep")
 	require.NoError(t, err)
+	require.Equal(t, 1, r.engine.probes)
 	require.Equal(t, []string{"start compare "}, r.orch.started)
 	r.startRun(t, ledger.RunCompare)
 	_, err = call[HousekeepOut](t, r, "Housekeep")

@@ -19,6 +19,9 @@ func effective(declared integration.Capabilities, driver connector.Driver, probe
 		}
 	}
 	known.UpdatedFilter = declaredSwitch(declared.UpdatedFilter, known.UpdatedFilter)
+	if declared.UpdatedFilter == integration.Yes || declared.UpdatedFilter == integration.No {
+		known.Unsure = false // a person said what a probe would ask
+	}
 	known.Versions = declaredSwitch(declared.Versions, known.Versions)
 	known.IdempotencyKey = declaredSwitch(declared.IdempotencyKey, known.IdempotencyKey)
 	if !declared.Unique.Probe {

@@ -185,6 +185,9 @@ type Capabilities struct {
 	LateBy time.Duration `json:"late_by"`
 	// Granularity is the step of the server's timestamps.
 	Granularity time.Duration `json:"granularity"`
+	// Unsure: Probe found no record to learn from, and is to be made again once
+	// there is one.
+	Unsure bool `json:"unsure,omitempty"`
 }
 
 // ListRequest asks for one page.

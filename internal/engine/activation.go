@@ -79,22 +79,52 @@ func (e *Engine) ProbeSystems(ctx context.Context, key ledger.Key) error {
 		return err
 	}
 	for _, side := range record.Sides() {
-		callCtx, cancel := context.WithTimeout(ctx, checkTime)
-		found, err := in.Connector(side).Probe(callCtx)
-		cancel()
-		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(found)
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "the capabilities of the %s side cannot be stored", side)
-		}
-		if _, err := e.options.Store.UpdateSideState(ctx, key, side, func(state *ledger.SideState) { state.Capabilities = string(text) }); err != nil {
+		if err := e.probeSide(ctx, in, side); err != nil {
 			return err
 		}
 	}
 	e.cache.forget(key)
 	return nil
+}
+
+// ProbeAgain asks those servers once more that had no record to learn from when they
+// were asked. One that does not answer is asked at the next turn; the error is the
+// ledger's alone.
+func (e *Engine) ProbeAgain(ctx context.Context, key ledger.Key) error {
+	in, state, err := e.cache.get(ctx, key)
+	if err != nil || state != ledger.Active {
+		return err
+	}
+	for _, side := range record.Sides() {
+		if !in.Connector(side).Capabilities().Unsure {
+			continue
+		}
+		err := e.probeSide(connector.WithLane(ctx, connector.LanePoll), in, side)
+		if fault.Is(err, fault.Unavailable, fault.NotFound) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			e.options.Log.WithFields(map[string]any{"connection": key.String(), "side": side, "code": fault.CodeOf(err)}).
+				Info("a system did not tell what it can do; it is asked again")
+		}
+		e.cache.forget(key)
+	}
+	return nil
+}
+
+func (e *Engine) probeSide(ctx context.Context, in *Installed, side record.Side) error {
+	callCtx, cancel := context.WithTimeout(ctx, checkTime)
+	found, err := in.Connector(side).Probe(callCtx)
+	cancel()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(found)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the capabilities of the %s side cannot be stored", side)
+	}
+	_, err = e.options.Store.UpdateSideState(ctx, in.Key, side, func(state *ledger.SideState) { state.Capabilities = string(text) })
+	return err
 }
 
 // EnsureWebhooks registers or switches on the webhooks at the urls given. A side

@@ -99,7 +99,7 @@ func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	if err != nil {
 		return connector.Capabilities{}, err
 	}
-	if len(plain.rows) == 0 {
+	if found.Unsure = len(plain.rows) == 0; found.Unsure {
 		return found, nil
 	}
 	future := c.cfg.Now().AddDate(50, 0, 0)

@@ -223,7 +223,7 @@ func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	if err != nil {
 		return connector.Capabilities{}, err
 	}
-	if len(rows) == 0 {
+	if found.Unsure = len(rows) == 0; found.Unsure {
 		return found, nil
 	}
 	found.UpdatedFilter = false

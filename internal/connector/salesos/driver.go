@@ -105,7 +105,7 @@ func (c *client) Probe(ctx context.Context) (connector.Capabilities, error) {
 	if err != nil {
 		return connector.Capabilities{}, err
 	}
-	if len(plain.rows) == 0 || plain.rows[0].UpdatedAt.IsZero() {
+	if found.Unsure = len(plain.rows) == 0; found.Unsure || plain.rows[0].UpdatedAt.IsZero() {
 		return found, nil
 	}
 	future := c.cfg.Now().AddDate(50, 0, 0)

@@ -169,6 +169,7 @@ func TestProbe(t *testing.T) {
 		found, err := conn.Probe(context.Background())
 		require.NoError(t, err, name)
 		require.Equal(t, row.want, found.UpdatedFilter, name)
+		require.Equal(t, name == "no records", found.Unsure, name)
 		require.True(t, found.CustomFieldsReplace, "unknown is taken for replace")
 	}
 }
