@@ -225,7 +225,7 @@ func changesOf(source Source, side record.Side, events []connector.Event, tracep
 					KeepEvent: n == 0 && source.keeps(stream, event),
 				}
 				if len(ids) == 1 {
-					change.Shown = event.Shown
+					change.Shown, change.Deleted = event.Shown, event.Deleted
 				}
 				changes = append(changes, change)
 			}

@@ -162,6 +162,8 @@ type Event struct {
 	// Version, or both, in the form of Get. nil for events of deletes and merges.
 	// It is compared with what is known, and never written anywhere.
 	Shown *record.Record
+	// Deleted: the event says that the record was deleted.
+	Deleted bool
 }
 
 // Capabilities is what a server can do. The zero value is the most careful one.

@@ -208,6 +208,6 @@ func isCrash(err error) bool { return errors.Is(err, errKilled) }
 // sameChange puts the record of this pass into the inbox again.
 func (p *pass) sameChange() ledger.Change {
 	again := p.work.Change
-	again.DueAt, again.Shown = time.Time{}, nil
+	again.DueAt, again.Shown, again.Deleted = time.Time{}, nil, false
 	return again
 }

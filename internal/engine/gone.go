@@ -46,18 +46,19 @@ func (p *pass) gone(ctx context.Context, link ledger.Link, left, right half) err
 }
 
 // verified takes the first "not found" down, and checks the second one. A record
-// that we have just made, and nobody has read since, may only be late.
+// that we have just made, and nobody has read since, may only be late, unless the
+// vendor says that it was deleted.
 func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side) (bool, error) {
 	now := p.engine.options.Now()
 	wait := p.stream.Spec.Deletes.VerifyAfter
-	if link.Base.Unread == side {
+	if told := p.work.Deleted && p.work.Ref == link.Ref(side); link.Base.Unread == side && !told {
 		visible := link.CreatedAt.Add(p.in.Connector(side).Capabilities().LateBy + p.engine.callTime())
 		if left := visible.Sub(now); left > 0 {
 			return false, later(min(left, settlePause), "a record made just now may not be visible yet")
 		}
 	}
 	if link.GoneSide != side {
-		link.GoneSide, link.GoneAt = side, now
+		link.GoneSide, link.GoneAt, link.Base.Unread = side, now, ""
 		if err := p.commit(ctx, ledger.Commit{PutLinks: []ledger.Link{link}}); err != nil {
 			return false, err
 		}

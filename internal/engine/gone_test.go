@@ -143,6 +143,36 @@ func TestARecordMadeJustNowMayBeLate(t *testing.T) {
 	require.Nil(t, b.get(record.Left, lead).DeletedAt)
 }
 
+// TestADeleteThatItsVendorTells: a record that we have just made was deleted by a
+// user at once. Its vendor says so, so that nobody waits for it to turn visible.
+func TestADeleteThatItsVendorTells(t *testing.T) {
+	for _, told := range []string{"by an event", "by two events", "by the list of deletes"} {
+		t.Run(told, func(t *testing.T) {
+			b := start(t, setup{})
+			b.pair("bia@x.com")
+			lead := b.create(record.Left, map[string]any{"name": "Ana Lima", "email": "ana@x.com"})
+			b.hint(record.Left, lead)
+			b.settle()
+			contact := b.other(record.Left, lead)
+			b.remove(record.Right, contact)
+			before := b.clock.now()
+			ref := record.Ref{Side: record.Right, Object: "contacts", ID: contact}
+			switch told {
+			case "by two events":
+				b.enqueue(ledger.Change{Stream: "leads", Ref: ref, Deleted: true})
+				b.hint(record.Right, contact)
+			case "by an event":
+				b.enqueue(ledger.Change{Stream: "leads", Ref: ref, Deleted: true})
+			default:
+				b.poll()
+			}
+			b.settle()
+			require.NotNil(t, b.get(record.Left, lead).DeletedAt)
+			require.Less(t, b.clock.now().Sub(before), 30*time.Second, "by the clock of the bench: records may be late by 60 s")
+		})
+	}
+}
+
 func TestOwnWritesOnASurvivorAreNoEdits(t *testing.T) {
 	b := start(t, setup{})
 	b.pair("bia@x.com")

@@ -190,6 +190,11 @@ func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
 			return false, err
 		}
 	}
+	if !stream.matchesByReference() {
+		if err := l.raise(ctx, stream); err != nil {
+			return false, err
+		}
+	}
 	if l.full() {
 		for _, side := range stream.sides() {
 			finished, err := l.unseen(ctx, stream, side)
@@ -313,11 +318,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	}
 	l.result.Read += read
 	l.result.Enqueued += len(rows.changes)
-	if !cursor.Done || stream.matchesByReference() {
-		return cursor, nil
-	}
-	// What was listed from here on needs no poll to look at it again.
-	return cursor, l.engine.raiseHighWater(ctx, l.in, stream, side, cursor.PendingHighWater)
+	return cursor, nil
 }
 
 // unseen enqueues linked records that a full scan did not show: they may have

@@ -186,7 +186,7 @@ func (e *Engine) stillLinked(ctx context.Context, in *Installed, stream Stream, 
 			continue
 		}
 		changes = append(changes, ledger.Change{
-			Stream: stream.Spec.Name, Lane: ledger.LanePoll, Ref: record.Ref{Side: side, Object: stream.object(side), ID: id},
+			Stream: stream.Spec.Name, Lane: ledger.LanePoll, Ref: record.Ref{Side: side, Object: stream.object(side), ID: id}, Deleted: true,
 		})
 	}
 	return changes, nil

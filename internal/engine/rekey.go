@@ -52,16 +52,22 @@ func (l *lister) keyed(ctx context.Context, stream Stream) (bool, error) {
 			return false, err
 		}
 	}
-	for _, side := range record.Sides() {
-		listed, err := store.Cursor(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID)
+	return true, l.raise(ctx, stream)
+}
+
+// raise lets polls begin where the listings of a stream have read. It waits for both
+// sides: what a poll finds on one of them is looked for in what is known of the other.
+func (l *lister) raise(ctx context.Context, stream Stream) error {
+	for _, side := range stream.sides() {
+		listed, err := l.engine.options.Store.Cursor(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if err := l.engine.raiseHighWater(ctx, l.in, stream, side, listed.PendingHighWater); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // keysOf looks again at those rows that have no link yet.

@@ -226,7 +226,7 @@ func (v value) guard(fallback Guard) Guard {
 	}
 	if limits := v.object(); limits != nil {
 		read.Off = false
-		read.Max = limits.take("max").integer(fallback.Max, 0, 1_000_000)
+		read.Max = limits.take("max").integer(fallback.Max, 0, 1_000_000_000)
 		read.Per = limits.take("per").duration(fallback.Per, leastInterval)
 		limits.done()
 	}

@@ -75,7 +75,7 @@ func (d *decoder) system(v value) System {
 		system.Auth = auth.auth()
 	}
 	if limits := body.take("limits").object(); limits != nil {
-		system.Limits.RequestsPerMinute = limits.take("requests_per_minute").integer(0, 1, 1_000_000)
+		system.Limits.RequestsPerMinute = limits.take("requests_per_minute").integer(0, 1, 1_000_000_000)
 		system.Limits.Concurrency = limits.take("concurrency").integer(defaultConcurrency, 1, 256)
 		limits.done()
 	}

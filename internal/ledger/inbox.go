@@ -39,6 +39,10 @@ type Change struct {
 	// record is ever overwritten with it. It is kept sealed, and lost as soon as
 	// another change of the same ref shows something else.
 	Shown *record.Record
+	// Deleted: the vendor has said that the record was deleted. It is a reason to look
+	// like any other, and tells a delete from a record that is not visible yet. A later
+	// change of the same ref does not take it back.
+	Deleted bool
 }
 
 // Work is a claimed change.

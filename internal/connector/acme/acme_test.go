@@ -144,6 +144,22 @@ func TestSearchFallsBackToReading(t *testing.T) {
 	require.Len(t, s.sent, 3)
 }
 
+// TestSearchThatComparesLetterByLetter: no page says how the search compares.
+func TestSearchThatComparesLetterByLetter(t *testing.T) {
+	conn, _ := scripted(t, connector.Capabilities{UpdatedFilter: true}, func(r *http.Request) (int, string) {
+		if r.URL.Path == "/api/2/contacts/search" {
+			return 200, `{"items":[],"next_cursor":null}`
+		}
+		return 200, `{"items":[{"id":"ct_1","email":"Ana@Example.com","phone":"(11) 98888-7777"}],"next_cursor":null}`
+	})
+	for path, value := range map[string]string{"email": "ana@example.com", "phone": "+5511988887777"} {
+		request := connector.SearchRequest{Object: "contacts", Path: path, Value: value, Since: time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)}
+		found, err := conn.Search(context.Background(), request)
+		require.NoError(t, err)
+		require.Len(t, found, 1, path)
+	}
+}
+
 // TestListingInCirclesEnds: cursors that come round again, each new to the page before.
 func TestListingInCirclesEnds(t *testing.T) {
 	for _, circle := range []int{1, 2, 3, 7} {

@@ -145,7 +145,8 @@ func (c *client) Deleted(ctx context.Context, name string, since time.Time, curs
 // Search asks /search for the paths it knows, and otherwise reads what was
 // changed since request.Since (a record created since was also changed since).
 // A server without the search, or without it for this collection, is read the
-// same way.
+// same way. No page says how the search compares, so where it finds nothing a page
+// of what changed since is read too: it may be spelled otherwise.
 func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([]record.Record, error) {
 	object, err := c.object(request.Object)
 	if err != nil {
@@ -154,9 +155,14 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if !slices.Contains(object.Searchable, request.Path) {
 		return transport.Scan(ctx, request, c.List)
 	}
-	return transport.Search(ctx, request, func(text string) ([]record.Record, error) {
+	found, err := transport.Search(ctx, request, func(text string) ([]record.Record, error) {
 		return c.searched(ctx, object, get("/"+object.Name+"/search", url.Values{request.Path: {text}}, "search in "+object.Name))
 	}, c.List)
+	if err != nil || len(found) > 0 || request.Since.IsZero() {
+		return found, err
+	}
+	recent, err := c.List(ctx, connector.ListRequest{Object: request.Object, Since: request.Since})
+	return transport.Matching(recent.Records, request), err
 }
 
 // searched reads all pages of a search.

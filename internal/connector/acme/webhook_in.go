@@ -145,7 +145,9 @@ func readEvent(body map[string]any, fallbackID string) (event connector.Event, k
 	event.MergedInto, _ = transport.ParseID(body["merged_into"])
 	// Only what an app wrote can be our own echo; a person's edit always asks for a look.
 	actor, _ := body["actor"].(string)
-	if _, what, _ := strings.Cut(kind, "."); strings.HasPrefix(actor, "app:") && (what == "created" || what == "updated") {
+	_, what, _ := strings.Cut(kind, ".")
+	event.Deleted = what == "deleted"
+	if strings.HasPrefix(actor, "app:") && (what == "created" || what == "updated") {
 		if version, has := transport.ParseID(body["version"]); has {
 			event.Shown = &record.Record{Version: etagOf(version)}
 		}

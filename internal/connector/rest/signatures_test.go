@@ -138,7 +138,7 @@ func TestEventShapes(t *testing.T) {
 		{"the record in the event", "id: eid, kind: type, record: data.id, row: data", `{"eid":"e1","type":"row.updated","data":{"id":"7","name":"x"}}`,
 			[]connector.Event{{ID: "e1", Object: "rows", RecordID: "7", Kind: "row.updated", Shown: &record.Record{Fields: record.Fields{"id": "7", "name": "x"}}}}},
 		{"the record in a delete", "id: eid, kind: type, record: data.id, row: data", `{"eid":"e1","type":"row.deleted","data":{"id":"7"}}`,
-			[]connector.Event{{ID: "e1", Object: "rows", RecordID: "7", Kind: "row.deleted"}}},
+			[]connector.Event{{ID: "e1", Object: "rows", RecordID: "7", Kind: "row.deleted", Deleted: true}}},
 		{"a person's edit shows nothing", "id: eid, kind: type, row: data, record: data.id, actor: by, apps: 'app:'", `{"eid":"e1","type":"row.updated","by":"user:1","data":{"id":"7"}}`,
 			[]connector.Event{{ID: "e1", Object: "rows", RecordID: "7", Kind: "row.updated"}}},
 		{"a slash in the kind", "kind: type", `{"type":"rows/create","id":"7"}`, []connector.Event{{Object: "rows", RecordID: "7", Kind: "other"}}},

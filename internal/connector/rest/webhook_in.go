@@ -112,6 +112,7 @@ func (d Driver) event(item any, fallbackID string) (event connector.Event, known
 	}
 	event.MergedInto, _ = idAt(item, said.MergedInto)
 	gone := event.MergedInto != "" || slices.ContainsFunc(said.Deletes, func(ending string) bool { return ending != "" && strings.HasSuffix(kind, ending) })
+	event.Deleted = gone && event.MergedInto == ""
 	// Only what an app wrote can be our own echo; a person's edit always asks for a
 	// look. Where events do not tell who acted, only what they show counts.
 	if byApp := said.Actor == "" || strings.HasPrefix(textAt(item, said.Actor), said.Apps); !gone && byApp {

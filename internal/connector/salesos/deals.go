@@ -149,5 +149,5 @@ func (c *client) act(ctx context.Context, object object, current record.Record, 
 	if err != nil {
 		return record.Record{}, err
 	}
-	return c.written(ctx, call, reply, object, current.Ref.ID)
+	return c.written(ctx, call, reply, object, wrote{id: current.Ref.ID, before: current.Fields})
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	stagesBody = `{"data":[{"id":"s1","name":"New"},{"id":"s2","name":"Proposal"},{"id":"s3","name":"Twice"},{"id":"s4","name":"Twice"},{"id":"s5","name":"twice "}],"meta":{}}`
-	dealBody   = `{"data":{"id":"d1","name":"Roof","status":"open","stage":{"id":"s1","name":"New"},"updated_at":"2026-11-22T12:00:00Z"},"meta":{}}`
+	dealBody   = `{"data":{"id":"d1","name":"Roof","value":7.5,"status":"open","stage":{"id":"s1","name":"New"},"updated_at":"2026-11-22T12:00:00Z"},"meta":{}}`
 )
 
 // desk answers the calls of deals.

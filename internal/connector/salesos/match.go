@@ -5,21 +5,9 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/connector/transport"
 	"github.com/accord-sync/accord/internal/record"
 )
-
-// matching keeps the rows that roughly hold the value at the path.
-func matching(rows []record.Record, request connector.SearchRequest) []record.Record {
-	var kept []record.Record
-	for _, row := range rows {
-		if value, ok := row.Fields.Get(request.Path); ok && transport.LooseEqual(value, request.Value) {
-			kept = append(kept, row)
-		}
-	}
-	return kept
-}
 
 // allHold reports whether every row holds a part of the text somewhere. A
 // server that ignores `search` answers rows that do not; one that searches by

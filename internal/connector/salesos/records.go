@@ -71,7 +71,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 	if err != nil {
 		return record.Record{}, err
 	}
-	return c.written(ctx, call, reply, object, "")
+	return c.written(ctx, call, reply, object, wrote{sent: set})
 }
 
 // Update sends the paths given. Keys of custom_fields travel with all the
@@ -98,7 +98,7 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	if err != nil {
 		return record.Record{}, err
 	}
-	return c.written(ctx, call, reply, object, current.Ref.ID)
+	return c.written(ctx, call, reply, object, wrote{current.Ref.ID, current.Fields, fields})
 }
 
 // completed replaces paths inside custom_fields by the whole merged object.
@@ -127,10 +127,38 @@ func (c *client) completed(current record.Record, fields map[string]any) map[str
 	return completed
 }
 
+// wrote is what is known of a record that was written: its id and fields before, if it
+// was there, and what was sent by path.
+type wrote struct {
+	id     string
+	before record.Fields
+	sent   map[string]any
+}
+
+// told reports whether an answer shows the whole record, and not only what changed of
+// it or its id: all that was there and all that was sent, but for what was cleared.
+func (w wrote) told(answer record.Fields) bool {
+	cleared := map[string]bool{}
+	for path, value := range w.sent {
+		top, _, nested := strings.Cut(path, ".")
+		cleared[top] = cleared[top] || value == nil && !nested
+		if _, shown := answer[top]; !shown && value != nil {
+			return false
+		}
+	}
+	for top, value := range w.before {
+		if _, shown := answer[top]; !shown && value != nil && !cleared[top] {
+			return false
+		}
+	}
+	return true
+}
+
 // written reads the answer of a write. A server that answers less than the
 // whole record is asked for it; when that fails the write still happened, so
 // the outcome is told as unknown and the caller looks again.
-func (c *client) written(ctx context.Context, call transport.Call, reply transport.Reply, object object, id string) (record.Record, error) {
+func (c *client) written(ctx context.Context, call transport.Call, reply transport.Reply, object object, known wrote) (record.Record, error) {
+	id := known.id
 	if len(reply.Body) > 0 {
 		body, err := c.api.Decode(call, reply)
 		if err != nil {
@@ -138,7 +166,7 @@ func (c *client) written(ctx context.Context, call transport.Call, reply transpo
 		}
 		item, _ := single(body, object)
 		if got, ok := c.row(object, item); ok {
-			if !got.CreatedAt.IsZero() || !got.UpdatedAt.IsZero() {
+			if (!got.CreatedAt.IsZero() || !got.UpdatedAt.IsZero()) && known.told(got.Fields) {
 				got.RequestID = answeredBy(body, reply)
 				return got, nil
 			}

@@ -74,7 +74,7 @@ func TestDuplicateNamesTheOtherRecordWhereItCan(t *testing.T) {
 func TestUpdateSendsCustomFieldsWhole(t *testing.T) {
 	current := record.Record{Ref: record.Ref{Side: record.Left, Object: "leads", ID: "l/1"}, Fields: record.Fields{
 		"name": "Ana", "custom_fields": map[string]any{"theirs": json.Number("75000.00"), "score": json.Number("1")}}}
-	answer := `{"data":{"id":"l/1","name":"Ana","updated_at":"2026-11-22T12:00:00Z"}}`
+	answer := `{"data":{"id":"l/1","name":"Ana","custom_fields":{},"tags":["a"],"updated_at":"2026-11-22T12:00:00Z"}}`
 	for replace, want := range map[bool]string{
 		true:  `{"custom_fields":{"gone":null,"score":2,"theirs":75000.00},"tags":["a"]}`,
 		false: `{"custom_fields":{"gone":null,"score":2},"tags":["a"]}`,
@@ -112,6 +112,29 @@ func TestThinAnswersAreCompleted(t *testing.T) {
 	require.True(t, fault.As(err).MaybeApplied, "the write was taken, only the look afterwards failed")
 }
 
+// TestAnswersThatTellOnlyWhatChanged: no page says that a PATCH answers the whole record.
+func TestAnswersThatTellOnlyWhatChanged(t *testing.T) {
+	const whole = `{"data":{"id":"l-1","name":"Ana","company":"X","status":"new","updated_at":"2026-11-22T12:00:01Z"}}`
+	current := record.Record{Ref: record.Ref{Object: "leads", ID: "l-1"}, Fields: record.Fields{"id": "l-1", "name": "Bia", "company": "X", "email": "a@x.com", "phone": nil}}
+	for answer, reads := range map[string]int{
+		whole: 0,
+		`{"data":{"id":"l-1","updated_at":"2026-11-22T12:00:01Z"}}`:              1,
+		`{"data":{"id":"l-1","name":"Ana","updated_at":"2026-11-22T12:00:01Z"}}`: 1,
+	} {
+		conn, s := scripted(t, connector.Capabilities{}, func(r *http.Request, _ string) (int, string) {
+			if r.Method == http.MethodPatch {
+				return 200, answer
+			}
+			return 200, whole
+		})
+		got, err := conn.Update(context.Background(), current, map[string]any{"name": "Ana", "email": nil}, connector.WriteOptions{})
+		require.NoError(t, err)
+		require.Equal(t, "Ana", got.Fields["name"])
+		require.Equal(t, "X", got.Fields["company"])
+		require.Len(t, s.sent, 1+reads, answer)
+	}
+}
+
 func TestSearchOnServersThatCannot(t *testing.T) {
 	rows := []string{}
 	for i := range 5 {
@@ -144,7 +167,7 @@ func TestSearchOnServersThatCannot(t *testing.T) {
 		request = connector.SearchRequest{Object: "leads", Path: "email", Value: "p4@example.com"}
 		found, err = conn.Search(context.Background(), request)
 		require.NoError(t, err, name)
-		require.Equal(t, name != "empty", len(found) == 1, "an empty answer about an e-mail is believed")
+		require.Len(t, found, 1, "%s: the newest rows are looked through", name)
 	}
 }
 
@@ -200,7 +223,24 @@ func TestSearchByWordsIsNoReasonToReadEverything(t *testing.T) {
 	found, err := conn.Search(context.Background(), connector.SearchRequest{Object: "leads", Path: "email", Value: "ana.lima@example.com"})
 	require.NoError(t, err)
 	require.Empty(t, found)
-	require.Len(t, s.sent, 1)
+	require.Len(t, s.sent, 2, "the search, and the newest rows")
+	require.Contains(t, s.sent[1], "sort=-created_at")
+}
+
+// TestSearchThatComparesLetterByLetter: no page says how texts are compared.
+func TestSearchThatComparesLetterByLetter(t *testing.T) {
+	const row = `{"id":"l-1","email":"Ana.Lima@Example.com","phone":"(11) 98888-7777"}`
+	conn, _ := scripted(t, connector.Capabilities{}, func(r *http.Request, _ string) (int, string) {
+		if text := r.URL.Query().Get("search"); text != "" && !strings.Contains(row, text) {
+			return 200, `{"data":[],"meta":{"total":0,"total_pages":0}}`
+		}
+		return 200, `{"data":[` + row + `],"meta":{"total":1,"total_pages":1}}`
+	})
+	for path, value := range map[string]string{"email": "ana.lima@example.com", "phone": "+5511988887777"} {
+		found, err := conn.Search(context.Background(), connector.SearchRequest{Object: "leads", Path: path, Value: value, Since: time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)})
+		require.NoError(t, err)
+		require.Len(t, found, 1, path)
+	}
 }
 
 func TestNoCauseQuotesTheQuery(t *testing.T) {

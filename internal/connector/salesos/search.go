@@ -16,10 +16,12 @@ import (
 const maxSearchPages = 10
 
 // Search asks with the API's `search`, which looks into texts of its own
-// choice, and keeps the rows that roughly hold the value at the path. A path
-// that `search` is known to cover (Object.Searchable) trusts an empty answer;
-// any other path (the marker, say) and a server that refuses or ignores
-// `search` are scanned from request.Since on by created_after.
+// choice, and keeps the rows that roughly hold the value at the path. No page says
+// how texts are compared, so where a path that `search` surely covers
+// (Object.Searchable) finds nothing, the newest rows are read as well: what is spelled
+// otherwise and older was shown by a listing. Any other path (the marker, say) and a
+// server that refuses or ignores `search` are scanned from request.Since on by
+// created_after.
 func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([]record.Record, error) {
 	object, err := c.object(request.Object)
 	if err != nil {
@@ -31,15 +33,19 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 		if err != nil {
 			return nil, err
 		}
-		if found := matching(rows, request); len(found) > 0 {
+		if found := transport.Matching(rows, request); len(found) > 0 {
 			return found, nil
 		}
 		covered = covered && obeyed
 	}
-	if covered {
-		return nil, nil
+	if !covered {
+		return c.scanFor(ctx, object, request)
 	}
-	return c.scanFor(ctx, object, request)
+	newest, err := c.page(ctx, object, url.Values{"page": {"1"}, "per_page": {strconv.Itoa(maxPage)}, "sort": {"-created_at"}})
+	if fault.Is(err, fault.Invalid) {
+		return c.scanFor(ctx, object, request)
+	}
+	return transport.Matching(newest.rows, request), err
 }
 
 // searchText reads the rows the server finds for a text. obeyed is false when
@@ -85,7 +91,7 @@ func (c *client) scanFor(ctx context.Context, object object, request connector.S
 		if err != nil {
 			return nil, err
 		}
-		found = transport.Union(found, matching(page.Records, request))
+		found = transport.Union(found, transport.Matching(page.Records, request))
 		if page.Next == "" {
 			return found, nil
 		}

@@ -36,5 +36,5 @@ func (c *client) deactivate(ctx context.Context, object object, current record.R
 	if err := c.Delete(ctx, object.Name, current.Ref.ID, connector.WriteOptions{}); err != nil {
 		return record.Record{}, err
 	}
-	return c.written(ctx, c.recordCall(http.MethodDelete, object, current.Ref.ID, nil), transport.Reply{}, object, current.Ref.ID)
+	return c.written(ctx, c.recordCall(http.MethodDelete, object, current.Ref.ID, nil), transport.Reply{}, object, wrote{id: current.Ref.ID})
 }

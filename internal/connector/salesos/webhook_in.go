@@ -98,7 +98,9 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 	} else if sent, ok := transport.ParseID(header.Get("X-SalesOS-Event-Id")); ok {
 		event.ID = sent
 	}
-	if what := strings.TrimPrefix(kind, word+"."); shown != nil && what != "deleted" && what != "deactivated" {
+	what := strings.TrimPrefix(kind, word+".")
+	event.Deleted = what == "deleted"
+	if shown != nil && what != "deleted" && what != "deactivated" {
 		event.Shown = &record.Record{Fields: shown}
 		event.Shown.CreatedAt, _ = transport.ParseTime(shown["created_at"])
 		event.Shown.UpdatedAt, _ = transport.ParseTime(shown["updated_at"])

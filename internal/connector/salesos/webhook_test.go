@@ -41,7 +41,7 @@ func TestParseWebhookForms(t *testing.T) {
 		{"envelope", `{"id":"evt-1","type":"lead.updated","version":2,"ts":1,"tenant":"t","data":{"id":"l-1"}}`,
 			[]string{"X-SalesOS-Event-Id", "ignored"}, []connector.Event{{ID: "evt-1", Object: "leads", RecordID: "l-1", Kind: "lead.updated", Shown: shows(record.Fields{"id": "l-1"})}}},
 		{"id and type in headers", `{"data":{"id":"l-1"}}`, []string{"X-SalesOS-Event", "lead.deleted", "X-SalesOS-Event-Id", "evt-2"},
-			[]connector.Event{{ID: "evt-2", Object: "leads", RecordID: "l-1", Kind: "lead.deleted"}}},
+			[]connector.Event{{ID: "evt-2", Object: "leads", RecordID: "l-1", Kind: "lead.deleted", Deleted: true}}},
 		{"a number for an id", `{"id":7,"type":"user.updated","data":{"id":12}}`, nil,
 			[]connector.Event{{ID: "7", Object: "users", RecordID: "12", Kind: "user.updated", Shown: shows(record.Fields{"id": json.Number("12")})}}},
 		{"an id under the object's name", `{"id":"e","type":"lead.converted","data":{"lead_id":"l-3","deal":{"id":"d-4"}}}`, nil,
@@ -103,6 +103,7 @@ func TestEveryEventOfThePage(t *testing.T) {
 			require.Equal(t, kind, got[0].Kind)
 			gone := strings.HasSuffix(kind, ".deleted") || strings.HasSuffix(kind, ".deactivated")
 			require.Equal(t, gone, got[0].Shown == nil, kind)
+			require.Equal(t, strings.HasSuffix(kind, ".deleted"), got[0].Deleted, kind)
 		}
 	}
 }

@@ -44,11 +44,7 @@ func Scan(ctx context.Context, request connector.SearchRequest, list Lister) ([]
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range page.Records {
-			if value, ok := row.Fields.Get(request.Path); ok && LooseEqual(value, request.Value) {
-				found = append(found, row)
-			}
-		}
+		found = append(found, Matching(page.Records, request)...)
 		unread += len(page.Bad)
 		if page.Next == "" && unread > 0 && len(found) == 0 {
 			return nil, fault.New(fault.Invalid, "%d rows of %s cannot be read: whether one of them is this record is not known; correct the file", unread, request.Object)
@@ -58,6 +54,17 @@ func Scan(ctx context.Context, request connector.SearchRequest, list Lister) ([]
 		}
 		pages.Cursor = page.Next
 	}
+}
+
+// Matching keeps the rows that roughly hold the value at the path.
+func Matching(rows []record.Record, request connector.SearchRequest) []record.Record {
+	var kept []record.Record
+	for _, row := range rows {
+		if value, ok := row.Fields.Get(request.Path); ok && LooseEqual(value, request.Value) {
+			kept = append(kept, row)
+		}
+	}
+	return kept
 }
 
 // absent reports whether the server has no such path.

@@ -35,6 +35,17 @@ func inboxShown(w *world) {
 	got = w.claimOne()
 	require.Nil(w, got.Shown, "a change that shows nothing asks for a look")
 	w.commit(ledger.Commit{Lease: got.Lease, Done: &got})
+	deleted := change(left("1"))
+	deleted.Deleted = true
+	for _, arrivals := range [][]ledger.Change{{deleted}, {first, deleted}, {deleted, first, change(left("1"))}} {
+		for _, arrival := range arrivals {
+			w.enqueue(arrival)
+		}
+		got = w.claimOne()
+		require.True(w, got.Deleted, "that it was deleted stays told, whatever else arrives")
+		require.Nil(w, got.Shown)
+		w.commit(ledger.Commit{Lease: got.Lease, Done: &got})
+	}
 	big := shows(strings.Repeat("x", 40<<10), "v3")
 	w.enqueue(big)
 	require.Nil(w, w.claimOne().Shown, "a large record is not carried along")

@@ -114,7 +114,7 @@ func (t *txn) candidates(key ledger.Key, request ledger.ClaimRequest, lane ledge
 			w.Crashes++
 		}
 		if err == nil {
-			w.Shown, err = t.openShown(key, w.Ref, sealed)
+			err = t.openShown(key, &w.Change, sealed)
 		}
 		w.DueAt, w.FirstAt = timeOf(due), timeOf(first)
 		found = append(found, w)

@@ -34,7 +34,7 @@ func (s *Store) Enqueue(ctx context.Context, key ledger.Key, changes []ledger.Ch
 // the due time is the earlier one, also while the row is claimed, so that it is
 // due again at once if the worker that has it dies; not so one that may kill its
 // workers. What two arrivals show is kept
-// only if it is the same.
+// only if it is the same, or if one of them tells of a delete.
 func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 	sorted := slices.Clone(changes)
 	slices.SortStableFunc(sorted, func(a, b ledger.Change) int {
@@ -62,8 +62,10 @@ func (t *txn) enqueue(key ledger.Key, changes []ledger.Change) error {
 				run_id = CASE WHEN excluded.run_id <> '' THEN excluded.run_id ELSE inbox.run_id END,
 				event_id = CASE WHEN excluded.event_id <> '' THEN excluded.event_id ELSE inbox.event_id END,
 				trace = CASE WHEN excluded.trace <> '' THEN excluded.trace ELSE inbox.trace END,
-				shown = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown ELSE NULL END,
-				shown_print = CASE WHEN excluded.shown_print = inbox.shown_print THEN inbox.shown_print ELSE '' END
+				shown = CASE WHEN inbox.shown_print IN (excluded.shown_print, '`+deletedPrint+`') THEN inbox.shown
+					WHEN excluded.shown_print = '`+deletedPrint+`' THEN excluded.shown ELSE NULL END,
+				shown_print = CASE WHEN inbox.shown_print IN (excluded.shown_print, '`+deletedPrint+`') THEN inbox.shown_print
+					WHEN excluded.shown_print = '`+deletedPrint+`' THEN excluded.shown_print ELSE '' END
 			WHERE CAST($16 AS BIGINT) = 0 OR inbox.tries = 0`,
 			key.Tenant, key.Connection, string(change.Ref.Side), change.Ref.Object, change.Ref.ID, change.Stream,
 			bucketOf(change.Ref), int64(change.Lane), due, change.RunID, change.EventID, change.Trace, t.now, sealed, print,

@@ -24,7 +24,7 @@ func (s *Store) OfRun(ctx context.Context, key ledger.Key, runID, stream string,
 				var sealed []byte
 				err := scan(&change.Ref.Side, &change.Ref.Object, &change.Ref.ID, &change.Lane, &sealed)
 				if err == nil {
-					change.Shown, err = t.openShown(key, change.Ref, sealed)
+					err = t.openShown(key, &change, sealed)
 				}
 				found = append(found, change)
 				return err

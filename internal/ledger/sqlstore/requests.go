@@ -8,8 +8,8 @@ import (
 )
 
 // requestPatience is how long a request may run before its key is given to the
-// next one: the process that had it must have died.
-const requestPatience = 5 * time.Minute
+// next one: the process that had it must have died. The API gives a call up after 30 s.
+const requestPatience = 40 * time.Second
 
 // BeginRequest implements ledger.Requests.
 func (s *Store) BeginRequest(ctx context.Context, tenant, idempotencyKey, fingerprint string) (int, []byte, error) {

@@ -22,10 +22,19 @@ type shown struct {
 	Version   string        `json:"v,omitempty"`
 	CreatedAt time.Time     `json:"c,omitzero"`
 	UpdatedAt time.Time     `json:"u,omitzero"`
+	// Deleted is Change.Deleted; nothing else is kept then.
+	Deleted bool `json:"d,omitempty"`
 }
+
+// deletedPrint stands for what a change shows that tells of a delete.
+const deletedPrint = "deleted"
 
 // sealShown gives the two columns of what a change shows: NULL and ” for nothing.
 func (t *txn) sealShown(key ledger.Key, change ledger.Change) (sealed []byte, print string, err error) {
+	if change.Deleted {
+		sealed, err = t.s.box.seal([]byte(`{"d":true}`), place("inbox", key.Tenant, change.Ref.String()))
+		return sealed, deletedPrint, err
+	}
 	if change.Shown == nil {
 		return nil, "", nil
 	}
@@ -43,16 +52,20 @@ func (t *txn) sealShown(key ledger.Key, change ledger.Change) (sealed []byte, pr
 }
 
 // openShown is the opposite of sealShown.
-func (t *txn) openShown(key ledger.Key, ref record.Ref, sealed []byte) (*record.Record, error) {
-	plain, err := t.s.box.open(sealed, place("inbox", key.Tenant, ref.String()))
+func (t *txn) openShown(key ledger.Key, change *ledger.Change, sealed []byte) error {
+	plain, err := t.s.box.open(sealed, place("inbox", key.Tenant, change.Ref.String()))
 	if err != nil || plain == nil {
-		return nil, err
+		return err
 	}
 	var carried shown
 	decoder := json.NewDecoder(bytes.NewReader(plain))
 	decoder.UseNumber()
 	if err := decoder.Decode(&carried); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "a stored record cannot be read").On(ref)
+		return fault.Wrap(fault.Internal, err, "a stored record cannot be read").On(change.Ref)
 	}
-	return &record.Record{Ref: ref, Fields: carried.Fields, Version: carried.Version, CreatedAt: carried.CreatedAt, UpdatedAt: carried.UpdatedAt}, nil
+	if change.Deleted = carried.Deleted; change.Deleted {
+		return nil
+	}
+	change.Shown = &record.Record{Ref: change.Ref, Fields: carried.Fields, Version: carried.Version, CreatedAt: carried.CreatedAt, UpdatedAt: carried.UpdatedAt}
+	return nil
 }
