@@ -170,6 +170,7 @@ func TestConflictsAreDecided(t *testing.T) {
 		h.call("POST", resolve, body).problem(t, http.StatusUnprocessableEntity, "usage")
 	}
 	h.call("POST", resolve, `{"choose":"left","seen":{"left":"old","right":"qualified"}}`).problem(t, http.StatusConflict, "conflict")
+	h.call("POST", resolve, `{"choose":"left","value":null,"seen":{"left":"old","right":"qualified"}}`).problem(t, http.StatusConflict, "conflict")
 	got := h.call("POST", resolve, `{"choose":"value","value":75000.00,"seen":{"left":"contacted","right":"qualified"}}`)
 	require.Equal(t, http.StatusAccepted, got.status, string(got.raw))
 	require.Equal(t, map[string]any{"id": "cf1", "state": "decided"}, got.body)

@@ -65,8 +65,11 @@ func decisionOf(input ResolveInput) (Decided, error) {
 	if decided.Choose == ledger.ChooseValue && !given {
 		return Decided{}, invalidParameter("value", "is missing; null clears the field")
 	}
-	if decided.Choose != ledger.ChooseValue && given {
-		return Decided{}, invalidParameter("value", "is only for choose: value")
+	if decided.Choose != ledger.ChooseValue {
+		if given && string(input.Value) != "null" {
+			return Decided{}, invalidParameter("value", "is only for choose: value")
+		}
+		input.Value = nil // some clients send every key they know
 	}
 	var err error
 	if decided.Value, err = plainValue(input.Value); err != nil || input.Seen == nil {

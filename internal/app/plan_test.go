@@ -72,7 +72,7 @@ func TestAPlanIsUsedUpWithoutARefusal(t *testing.T) {
 				quotas[n] = NewQuota(store, key, record.Left, ledger.QuotaSpec{PerMinute: limit}, clock)
 			}
 			// Our minute does not begin with the vendor's.
-			_, err = quotas[0].try(t.Context(), connector.LaneLive, nil)
+			_, _, err = quotas[0].try(t.Context(), connector.LaneLive, nil)
 			require.NoError(t, err)
 			now = begun
 			flights := make([][]flight, len(quotas))
@@ -81,7 +81,7 @@ func TestAPlanIsUsedUpWithoutARefusal(t *testing.T) {
 				for n, quota := range quotas {
 					flights[n] = land(t, quota, server, flights[n], now)
 					for len(flights[n]) < 32 && !now.Before(ask[n]) {
-						wait, err := quota.try(t.Context(), connector.LaneLive, nil)
+						wait, _, err := quota.try(t.Context(), connector.LaneLive, nil)
 						require.NoError(t, err)
 						if wait > 0 {
 							ask[n] = now.Add(wait)

@@ -81,7 +81,12 @@ func (q *Quota) Take(ctx context.Context, lane connector.Lane) error {
 		longest = max(longest, time.Until(deadline)/2)
 	}
 	for {
-		wait, err := q.try(ctx, lane, connector.WorkOf(ctx))
+		work := connector.WorkOf(ctx)
+		wait, begins, err := q.try(ctx, lane, work)
+		if begins {
+			// Not under the lock: a work that has ended says so at once.
+			work.AtEnd(func() { q.ended(work) })
+		}
 		if err != nil || wait <= 0 {
 			return err
 		}
@@ -105,17 +110,18 @@ func throttled(wait time.Duration) error {
 	return late
 }
 
-// try takes a call, or tells how long to wait before the next try.
-func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Work) (time.Duration, error) {
+// try takes a call, or tells how long to wait before the next try. begins: it is the
+// first call of its work.
+func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Work) (wait time.Duration, begins bool, err error) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	now := q.now()
 	if pause := q.paused.Sub(now); pause > 0 {
-		return pause, nil
+		return pause, false, nil
 	}
 	begun := q.turns.begun(work)
 	if !begun && !q.turns.mayBegin(now, q.spec.PerMinute) {
-		return turnPause, nil
+		return turnPause, false, nil
 	}
 	have := q.blocks[lane]
 	if !now.Before(have.until) {
@@ -130,28 +136,25 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Wo
 		asked := max(q.want(), needs-have.left)
 		granted, retryAt, err := q.store.TakeQuota(ctx, q.key, q.side, string(lane), asked, q.spec)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		q.turns.granted(now, granted, asked)
 		if have.left+granted == 0 {
 			// The time to ask again is the store's; so must be what it is measured by.
 			storeNow, err := q.store.Now(ctx)
-			return max(retryAt.Sub(storeNow), 10*time.Millisecond), err
+			return max(retryAt.Sub(storeNow), 10*time.Millisecond), false, err
 		}
 		if granted > 0 {
 			have = block{left: have.left + granted, until: now.Add(blockFor)}
 			q.blocks[lane] = have
 		}
 		if have.left < needs && !q.turns.mayBegin(now, q.spec.PerMinute) {
-			return turnPause, nil
+			return turnPause, false, nil
 		}
 	}
 	q.blocks[lane] = block{left: have.left - 1, until: have.until}
 	q.letGo(now)
-	if q.turns.called(work, now) {
-		work.AtEnd(func() { q.ended(work) })
-	}
-	return 0, nil
+	return 0, q.turns.called(work, now), nil
 }
 
 // small reports whether the plan is so small that a block of it is a good part of it.

@@ -92,3 +92,15 @@ func TestTurns(t *testing.T) {
 	turns.ended(second)
 	require.True(t, turns.mayBegin(now.Add(openFor), 100))
 }
+
+// A call of a work that has ended is a call like any other, and keeps nobody out.
+func TestACallOfAWorkThatHasEnded(t *testing.T) {
+	quota := NewQuota(&window{left: 10}, ledger.Key{Tenant: "default", Connection: "cn_1"}, record.Left, ledger.QuotaSpec{PerMinute: 100}, time.Now)
+	ctx, end := connector.WithWork(t.Context())
+	end()
+	done := make(chan error, 1)
+	go func() { done <- quota.Take(ctx, connector.LaneLive) }()
+	require.Eventually(t, func() bool { return len(done) == 1 }, time.Minute, time.Millisecond)
+	require.NoError(t, <-done)
+	require.Empty(t, quota.turns.open)
+}
