@@ -58,12 +58,8 @@ func (s *Server) readBody(c *gin.Context) {
 	if call == tableCall {
 		most = MaxTable
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
+	raw, err := readAtMost(c, most)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if !errors.As(err, &tooLarge) {
-			err = fault.Wrap(fault.Usage, err, "the body broke off; send it again")
-		}
 		s.fail(c, err)
 		return
 	}
@@ -83,6 +79,24 @@ func (s *Server) readBody(c *gin.Context) {
 	}
 	c.Set(rawBodyKey, raw)
 	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
+}
+
+// maxSpill is how much of a body that is too large is read after all, in bytes.
+const maxSpill = 16 << 20
+
+// readAtMost reads a body of at most so many bytes. What is too large is read on for a
+// while: a client that sends all before it listens is told, and not cut off.
+func readAtMost(c *gin.Context, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, most))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		_, _ = io.CopyN(io.Discard, c.Request.Body, maxSpill) // whoever stops sending is told the same
+		return nil, err
+	case err != nil:
+		return nil, fault.Wrap(fault.Usage, err, "the body broke off; send it again")
+	}
+	return raw, nil
 }
 
 // checkShape decodes raw strictly into target.

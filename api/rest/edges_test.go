@@ -1,10 +1,13 @@
 package rest_test
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -174,4 +177,25 @@ func TestRequestIDs(t *testing.T) {
 	h := start(t)
 	require.Equal(t, "mine-1", h.call("GET", "/nope", nil, "X-Request-Id", "mine-1").body["request_id"])
 	require.True(t, strings.HasPrefix(h.call("GET", "/nope", nil, "X-Request-Id", "bad id\t").body["request_id"].(string), "rq_"))
+}
+
+// TestALargeBodyIsAnsweredAfterItWasSent: many clients send all of a body before they
+// look for an answer.
+func TestALargeBodyIsAnsweredAfterItWasSent(t *testing.T) {
+	h := start(t)
+	key := h.active()
+	to, err := net.Dial("tcp", strings.TrimPrefix(h.server.URL, "http://"))
+	require.NoError(t, err)
+	defer func() { _ = to.Close() }()
+	const size = 12 << 20
+	_, err = fmt.Fprintf(to, "POST /webhooks/%s/left HTTP/1.1\r\nHost: accord\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", key.Connection, size)
+	require.NoError(t, err)
+	for range size >> 20 {
+		_, err = to.Write(bytes.Repeat([]byte("x"), 1<<20))
+		require.NoError(t, err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(to), nil)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
 }

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"sync"
 
@@ -61,12 +59,8 @@ func (s *Server) receiveWebhook(c *gin.Context) {
 		s.fail(c, fault.New(fault.NotFound, "a webhook path ends in left or right"))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, MaxWebhook))
+	body, err := readAtMost(c, MaxWebhook)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if !errors.As(err, &tooLarge) {
-			err = fault.Wrap(fault.Usage, err, "the body broke off; send it again")
-		}
 		s.fail(c, err)
 		return
 	}
