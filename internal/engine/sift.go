@@ -59,6 +59,9 @@ func (e *Engine) sift(ctx context.Context, in *Installed, stream Stream, side re
 				result.matches = append(result.matches, *noted)
 			}
 		}
+		if needsLook && err == nil && lane == ledger.LanePoll && stream.waitsAsGone(states[found.Ref.ID], side, v) {
+			needsLook = false
+		}
 		if needsLook {
 			result.records++
 			change := ledger.Change{Stream: stream.Spec.Name, Ref: found.Ref, Lane: lane, RunID: runID}
@@ -155,6 +158,31 @@ func (s Stream) needsLook(side record.Side, v view, state ledger.State, refs map
 		}
 	}
 	return false
+}
+
+// waitsAsGone reports whether a pair, one record of which is gone, waits for a person,
+// in a delete conflict or at the guard, and the row is that of the other record, as it
+// was when the pair began to wait.
+func (s Stream) waitsAsGone(state ledger.State, side record.Side, v view) bool {
+	link := state.Link
+	if link == nil || link.State != ledger.LinkActive || link.GoneSide != side.Other() || len(state.Intents) > 0 || link.Base.Doubtful {
+		return false
+	}
+	for _, conflict := range state.Conflicts {
+		if conflict.Field == "" && conflict.State == ledger.ConflictOpen {
+			return len(state.Held) == 0 && s.knownOpen(state, side, v)
+		}
+	}
+	if len(state.Held) != 1 || state.Held[0].Op != ledger.GuardDelete || state.Held[0].State != ledger.HeldWaiting || len(state.Conflicts) > 0 {
+		return false
+	}
+	base := link.Base.Of(side)
+	for _, field := range s.Mapping.Fields() {
+		if changed(field, v.values[field.Name()], base[field.Name()]) {
+			return false
+		}
+	}
+	return true
 }
 
 // openLetter reports whether the record or its counterpart is parked.
