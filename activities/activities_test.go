@@ -317,6 +317,25 @@ func TestSweepTellsOfForgottenChangesButNotAllTheTime(t *testing.T) {
 	require.Equal(t, 1, r.orch.nudges())
 }
 
+// While a nudge counts as under way nobody else makes one: what a poll asks for is
+// never left out, however soon it follows another.
+func TestSweepTellsOfEachPollThatAsksForIt(t *testing.T) {
+	r := newRig(t)
+	due := ledger.StreamState{Stream: "leads", NextPollAt: time.Now().Add(-time.Second)}
+	require.NoError(t, r.store.PutStreamState(t.Context(), r.key, due))
+	polls := 0
+	r.engine.poll = func(ctx context.Context, _ ledger.Key, _ string) (engine.PollResult, error) {
+		if polls++; polls < 3 {
+			require.NoError(t, r.store.PutStreamState(ctx, r.key, due))
+		}
+		return engine.PollResult{Enqueued: 1, NeedNudge: true}, nil
+	}
+	_, err := call[SweepOut](t, r, "Sweep", SweepIn{For: 10 * sweepEvery, Hold: time.Minute, Polls: 4})
+	require.NoError(t, err)
+	require.Equal(t, 3, polls)
+	require.Equal(t, 3, r.orch.nudges())
+}
+
 func TestSweepEndsWhenTheWorkerStops(t *testing.T) {
 	r := newRig(t)
 	require.NoError(t, r.store.PutStreamState(t.Context(), r.key, ledger.StreamState{Stream: "leads", NextPollAt: time.Now().Add(-time.Second)}))

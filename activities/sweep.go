@@ -165,8 +165,9 @@ func (s *sweep) startPoll(ctx context.Context, poll ledger.DuePoll) {
 		s.mu.Unlock()
 		s.count(err, poll.Key, "a poll failed; it is due again later")
 		if result.NeedNudge {
-			// The poll's own time may be over; what it found is in the inbox.
-			s.nudgeOnce(context.WithoutCancel(ctx), poll.Key)
+			// The poll's own time may be over; what it found is in the inbox. Nobody
+			// else nudges while this nudge counts as under way: it is never left out.
+			s.tell(context.WithoutCancel(ctx), poll.Key, s.Now())
 		}
 		return nil
 	})
@@ -186,14 +187,18 @@ func (s *sweep) nudgeOnce(ctx context.Context, key ledger.Key) {
 	now := s.Now()
 	s.mu.Lock()
 	wait := now.Sub(s.nudged[key]) < nudgeEvery
-	if !wait {
-		s.nudged[key] = now
-		s.out.Nudged++
-	}
 	s.mu.Unlock()
 	if !wait {
-		s.count(s.Orchestrator.Nudge(ctx, key), key, "a connection's workflow was not told of due changes")
+		s.tell(ctx, key, now)
 	}
+}
+
+func (s *sweep) tell(ctx context.Context, key ledger.Key, now time.Time) {
+	s.mu.Lock()
+	s.nudged[key] = now
+	s.out.Nudged++
+	s.mu.Unlock()
+	s.count(s.Orchestrator.Nudge(ctx, key), key, "a connection's workflow was not told of due changes")
 }
 
 func (s *sweep) lookAtConflicts(ctx context.Context) error {

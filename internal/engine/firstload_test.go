@@ -3,11 +3,13 @@ package engine_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/engine"
+	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -54,4 +56,20 @@ func TestNoPollBeforeBothSidesAreListed(t *testing.T) {
 	made.quiet()
 	require.Len(t, made.live(record.Left), 1)
 	require.Len(t, made.live(record.Right), 1)
+}
+
+// What a run finds it works off itself: it keeps nobody from telling of live changes.
+func TestAListingKeepsNoNudgeBack(t *testing.T) {
+	b := start(t, setup{})
+	lead := b.create(record.Left, map[string]any{"name": "Ana Lima", "email": "ana@x.com"})
+	run, _, err := b.store.StartRun(b.ctx, ledger.Run{ID: "run", Key: b.key, Kind: ledger.RunBackfill, State: ledger.RunRunning, Total: -1})
+	require.NoError(t, err)
+	require.NoError(t, b.store.ClearNudge(b.ctx, b.key))
+	listed, err := b.engine.ListStep(b.ctx, b.key, engine.ListRequest{RunID: run.ID, Kind: run.Kind})
+	require.NoError(t, err)
+	require.Equal(t, 1, listed.Enqueued)
+	change := ledger.Change{Stream: "leads", Ref: record.Ref{Side: record.Left, Object: "leads", ID: lead}}
+	needed, err := b.store.Enqueue(b.ctx, b.key, []ledger.Change{change}, time.Minute)
+	require.NoError(t, err)
+	require.True(t, needed)
 }

@@ -46,6 +46,10 @@ const pollScope = "poll"
 // nudgeLife is how long a nudge counts as pending before the sweep may repeat it.
 const nudgeLife = 5 * time.Second
 
+// noNudge is for rows that a run works off itself: nobody is told of them, and nobody
+// is kept from telling of others.
+const noNudge = 0
+
 // unseenBatch bounds one step of looking for records that a full scan missed.
 const unseenBatch = 500
 
@@ -224,7 +228,7 @@ func (l *lister) close(ctx context.Context, stream Stream) error {
 	}
 	last.Closed = true
 	_, err = store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
-		Stream: stream.Spec.Name, Side: record.Right, Scope: l.request.RunID, Cursor: last, NudgeFor: nudgeLife,
+		Stream: stream.Spec.Name, Side: record.Right, Scope: l.request.RunID, Cursor: last, NudgeFor: noNudge,
 	})
 	return err
 }
@@ -311,7 +315,7 @@ func (l *lister) commit(ctx context.Context, stream Stream, side record.Side, cu
 	cursor.Read, cursor.Total = cursor.Read+read, page.Total
 	_, err = l.engine.options.Store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
 		Stream: stream.Spec.Name, Side: side, Scope: l.request.RunID, Cursor: cursor, Seen: append(rows.seen, shown...), Changes: rows.changes, Matches: rows.matches,
-		RunID: l.request.RunID, Counts: ledger.Counts{Read: read, Unchanged: unchanged, Parked: len(page.Bad)}, RunDone: unchanged + len(page.Bad), NudgeFor: nudgeLife,
+		RunID: l.request.RunID, Counts: ledger.Counts{Read: read, Unchanged: unchanged, Parked: len(page.Bad)}, RunDone: unchanged + len(page.Bad), NudgeFor: noNudge,
 	})
 	if err != nil {
 		return cursor, err

@@ -220,7 +220,7 @@ func (e *Engine) unseenLetters(ctx context.Context, in *Installed, stream Stream
 			changes[i].Lane, changes[i].RunID = lane, runID
 		}
 		if len(changes) > 0 {
-			if _, err := e.options.Store.Enqueue(ctx, in.Key, changes, nudgeLife); err != nil {
+			if _, err := e.options.Store.Enqueue(ctx, in.Key, changes, noNudge); err != nil {
 				return count, err
 			}
 		}

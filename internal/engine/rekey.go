@@ -47,7 +47,7 @@ func (l *lister) keyed(ctx context.Context, stream Stream) (bool, error) {
 			cursor.Keyed = rows[len(rows)-1].Ref
 		}
 		if _, err := store.CommitPage(ctx, l.in.Key, ledger.PageCommit{
-			Stream: stream.Spec.Name, Side: record.Right, Scope: l.request.RunID, Cursor: cursor, Seen: seen, NudgeFor: nudgeLife,
+			Stream: stream.Spec.Name, Side: record.Right, Scope: l.request.RunID, Cursor: cursor, Seen: seen, NudgeFor: noNudge,
 		}); err != nil {
 			return false, err
 		}

@@ -312,7 +312,7 @@ func (l *lister) oweSome(ctx context.Context, back *integration.WriteBack, items
 	if len(changes) == 0 {
 		return nil
 	}
-	_, err = store.Enqueue(ctx, l.in.Key, changes, nudgeLife)
+	_, err = store.Enqueue(ctx, l.in.Key, changes, noNudge)
 	l.result.Enqueued += len(changes)
 	return err
 }
