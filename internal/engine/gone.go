@@ -73,6 +73,8 @@ func (p *pass) verified(ctx context.Context, link ledger.Link, side record.Side)
 const (
 	// controls is how many other records are asked before a delete is doubted.
 	controls = 10
+	// listedControls is how many records of its listing a server is asked for by id.
+	listedControls = 3
 	// controlPages bounds the search for a record in its listing.
 	controlPages = 20
 )
@@ -110,10 +112,30 @@ func (p *pass) controlled(ctx context.Context, gone record.Ref, ids []string) (b
 	if err != nil {
 		return false, err
 	}
-	if listed || !others && len(ids) > 0 {
-		return false, fault.New(fault.Transient, "the server does not find it by its id, and does not behave as if it were deleted: it is not believed").On(gone)
+	if !listed && len(others) == 0 && len(ids) == 0 {
+		return true, nil // it was the last one
 	}
-	return true, nil
+	if !listed {
+		if finds, err := p.findsAny(ctx, others); err != nil || finds {
+			return finds, err
+		}
+	}
+	return false, fault.New(fault.Transient, "the server does not find it by its id, and does not behave as if it were deleted: it is not believed").On(gone)
+}
+
+// findsAny reports whether the server finds by its id what it lists itself: one that
+// does not finds nothing by an id, and its "no such record" says nothing.
+func (p *pass) findsAny(ctx context.Context, listed []record.Ref) (bool, error) {
+	for _, ref := range listed {
+		_, err := p.fetch(ctx, ref)
+		switch {
+		case err == nil || fault.Is(err, fault.Invalid):
+			return true, nil
+		case !fault.Is(err, fault.Gone, fault.Forbidden):
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 func (p *pass) lookAt(ctx context.Context, changes []ledger.Change) error {
@@ -123,9 +145,14 @@ func (p *pass) lookAt(ctx context.Context, changes []ledger.Change) error {
 	return p.commit(ctx, ledger.Commit{Enqueue: changes})
 }
 
-// inListing reports whether the collection's listing shows the record, and
-// whether it shows any other.
-func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed, others bool, err error) {
+// inListing reports whether the collection's listing shows the record, and some
+// others that it shows.
+func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed bool, others []record.Ref, err error) {
+	other := func(id string) {
+		if id != ref.ID && len(others) < listedControls {
+			others = append(others, record.Ref{Side: ref.Side, Object: ref.Object, ID: id})
+		}
+	}
 	request := connector.ListRequest{Object: ref.Object}
 	for range controlPages {
 		var page connector.Page
@@ -135,15 +162,15 @@ func (p *pass) inListing(ctx context.Context, ref record.Ref) (listed, others bo
 			return err
 		})
 		if err != nil {
-			return false, false, onRef(err, ref)
+			return false, nil, onRef(err, ref)
 		}
 		for _, found := range page.Records {
 			listed = listed || found.Ref.ID == ref.ID
-			others = others || found.Ref.ID != ref.ID
+			other(found.Ref.ID)
 		}
 		for _, unread := range page.Unread {
 			listed = listed || unread.ID == ref.ID
-			others = others || unread.ID != ref.ID
+			other(unread.ID)
 		}
 		for _, bad := range page.Bad {
 			// A row that cannot be read may be this record's.

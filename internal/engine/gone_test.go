@@ -1,13 +1,17 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/engine"
+	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
@@ -105,9 +109,57 @@ func TestARecordInTheListingIsNotGone(t *testing.T) {
 	lead, contact := b.pair("ana@x.com")
 	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: -1, Method: "GET", PathRegexp: "/leads/.+"})
 	require.NoError(t, err)
-	b.hint(record.Left, lead)
+	b.look(record.Left, lead)
 	b.turns(12)
 	require.Nil(t, b.get(record.Right, contact).DeletedAt)
+}
+
+// unseeing finds none by its id but those it is told to, and lists the ones it is told to.
+type unseeing struct {
+	connector.Connector
+	on     bool
+	finds  map[string]bool
+	listed map[string]bool
+}
+
+func (u *unseeing) Get(ctx context.Context, object, id string) (record.Record, error) {
+	if u.on && !u.finds[id] {
+		return record.Record{}, fault.New(fault.Gone, "there is no such record")
+	}
+	return u.Connector.Get(ctx, object, id)
+}
+
+func (u *unseeing) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
+	page, err := u.Connector.List(ctx, request)
+	if u.on {
+		page.Records = slices.DeleteFunc(page.Records, func(one record.Record) bool { return !u.listed[one.Ref.ID] })
+	}
+	return page, err
+}
+
+// TestAServerThatFindsNothingByIDDeletesNothing: what it lists itself has to be found,
+// or its "no such record" says nothing of a record that is not listed.
+func TestAServerThatFindsNothingByIDDeletesNothing(t *testing.T) {
+	left := &unseeing{}
+	b := start(t, setup{connector: func(_ *engine.Installed, side record.Side, real connector.Connector) connector.Connector {
+		if side == record.Right {
+			return real
+		}
+		left.Connector = real
+		return left
+	}})
+	lead, contact := b.pair("ana@x.com")
+	b.pair("bia@x.com")
+	other := b.create(record.Left, map[string]any{"name": "Caio", "email": "caio@x.com"})
+	left.on, left.listed = true, map[string]bool{other: true}
+	b.look(record.Left, lead)
+	b.turns(20)
+	require.Nil(t, b.get(record.Right, contact).DeletedAt)
+	left.finds = left.listed
+	b.clock.advance(time.Hour)
+	b.look(record.Left, lead)
+	b.turns(40)
+	require.NotNil(t, b.get(record.Right, contact).DeletedAt, "this one finds what there is")
 }
 
 func TestOneHintAmongManyDeletes(t *testing.T) {
