@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,8 +45,12 @@ func (r *runner) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind
 
 func (r *runner) WaitRun(ctx context.Context, _ string, onProgress func(ledger.Run)) (ledger.Run, error) {
 	run := r.asked
-	for r.stands {
-		run.Problem = r.problem
+	for look := 0; r.stands; look++ {
+		if r.problem != nil {
+			told := *r.problem
+			told.Message += fmt.Sprintf(" (status 503, request rq_%d)", look)
+			run.Problem = &told
+		}
 		if onProgress(run); ctx.Err() != nil {
 			return run, fault.Wrap(fault.Unavailable, ctx.Err(), "stopped waiting")
 		}
@@ -174,7 +180,7 @@ func TestSyncGivesUpARunThatStandsStill(t *testing.T) {
 		exit       int
 		says       string
 	}{
-		{"a system that does not answer", "transient", nil, 75, "it waits: stream leads cannot be listed on the left side: no answer; since 2026-11-22T13:00:00Z, next try by 2026-11-22T13:05:00Z\n"},
+		{"a system that does not answer", "transient", nil, 75, "it waits: stream leads cannot be listed on the left side: no answer (status 503, request rq_0); since 2026-11-22T13:00:00Z, next try by 2026-11-22T13:05:00Z\n"},
 		{"credentials that are refused", "auth", nil, 5, "has not moved for 0s: stream leads"},
 		{"a paused connection", "conflict", nil, 4, "the run goes on"},
 		{"a listing that is refused", "invalid", nil, 1, "the run goes on"},
@@ -189,6 +195,7 @@ func TestSyncGivesUpARunThatStandsStill(t *testing.T) {
 			}
 			require.Equal(t, test.exit, s.run(append([]string{"sync", "crm", "--wait", "--give-up", "5ms"}, test.args...)...))
 			require.Contains(t, s.err.String(), test.says)
+			require.LessOrEqual(t, strings.Count(s.err.String(), "it waits"), 1, "told once, whatever the request")
 		})
 	}
 	s := newConsole(t, "crm")

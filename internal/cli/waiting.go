@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,8 +85,10 @@ func (w *waiting) tell(problem *ledger.RunProblem) {
 		w.told = ""
 		return
 	}
-	if problem.Message != w.told {
-		w.told = problem.Message
+	// Behind the bracket stands what is another one at each try: the request's id.
+	what, _, _ := strings.Cut(problem.Message, " (")
+	if what != w.told {
+		w.told = what
 		w.progress.line(w.out, "it waits: "+waitsFor(*problem))
 	}
 }
