@@ -34,7 +34,9 @@ func newPlace(ctx context.Context, p *Play, file string, edits ...edited) (*plac
 	if err != nil {
 		return nil, fmt.Errorf("read %s of this binary: %w", file, err)
 	}
-	servers, err := sandbox.Listen(context.WithoutCancel(ctx), sandbox.Options{Log: p.log})
+	servers, err := sandbox.Listen(context.WithoutCancel(ctx), sandbox.Options{Log: p.log, Clients: []sandbox.Client{
+		{ID: sandbox.DefaultClientID, Secret: sandbox.DefaultClientSecret}, {ID: otherProgram, Secret: sandbox.DefaultClientSecret},
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("bring up servers: %w", err)
 	}

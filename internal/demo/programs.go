@@ -13,12 +13,14 @@ import (
 )
 
 // programPatience is how long a program may take until it answers on its port.
-const programPatience = 30 * time.Second
+const programPatience = 2 * time.Minute
 
 // program is a real server on this machine, with a folder and a port of its own.
 type program struct {
 	address, dir string
-	running      *exec.Cmd
+	// env is its environment; nil: that of this process.
+	env     []string
+	running *exec.Cmd
 }
 
 // installed finds a program, or says what is needed.
@@ -28,11 +30,16 @@ func installed(name, what string) (string, error) {
 	}
 	for _, folder := range []string{"/usr/sbin", "/usr/local/sbin"} {
 		path := filepath.Join(folder, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
+		if executable(path) {
 			return path, nil
 		}
 	}
 	return "", needs{what}
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
 // startProgram starts a server; prepare gives its arguments.
@@ -52,6 +59,8 @@ func (p *Play) startProgram(ctx context.Context, path string, prepare func(start
 		return nil, err
 	}
 	started.running = exec.CommandContext(context.WithoutCancel(ctx), path, args...) //nolint:gosec // a program of this machine, by its name
+	started.running.Env = started.env
+	apart(started.running)
 	if err := started.running.Start(); err != nil {
 		started.running = nil
 		started.stop()
@@ -75,8 +84,8 @@ func (p *Play) startProgram(ctx context.Context, path string, prepare func(start
 // stop ends the program and removes its folder.
 func (s *program) stop() {
 	if s.running != nil {
-		_ = s.running.Process.Kill() // it may have ended by itself
-		_ = s.running.Wait()         // killed: that it did not end well is no news
+		end(s.running)
+		_ = s.running.Wait() // killed: that it did not end well is no news
 	}
 	_ = os.RemoveAll(s.dir) // a temporary folder
 }

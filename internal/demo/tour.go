@@ -62,25 +62,28 @@ func choose(all []check, only []string) ([]check, error) {
 	return chosen, nil
 }
 
-// tourChecks show one thing after another that an integration has to cope with. Each check
-// has servers of its own, so that none depends on another.
+// tourChecks show one thing after another that an integration has to cope with; the
+// numbers put them in order. Each check has servers of its own, so that none depends on
+// another.
 func tourChecks() []check {
 	return []check{
-		{name: "patterns", title: "One way, both ways, and by timetable", play: tourPatterns},
-		{name: "rules", title: "When a deal is won, then an order is made and a chat hears of it, once", play: tourRules},
-		{name: "touch_points", title: "Calls and e-mails counted once, corrected, written back", play: tourTouchPoints},
-		{name: "collisions", title: "Records with the same key: ignored, made a second time, or linked", play: tourCollisions},
-		{name: "salesos", title: "SalesOS: deals moved and won, users invited by name only, custom fields, tags, several events per edit", play: tourSalesOS},
-		{name: "acme", title: "Acme: companies, deletes that no webhook told of, merges", play: tourAcme},
-		{name: "calendar", title: "Appointments of Acme and a real calendar (Radicale): zones, a series and its exception", play: tourCalendar},
-		{name: "rest_manifest", title: "A REST system without Go code: Acme by its manifest", play: tourManifest},
-		{name: "hubspot", title: "HubSpot by its manifest", play: tourHubSpot},
-		{name: "message_broker", title: "Events by message of a real NATS server instead of by webhook", play: tourBroker},
-		{name: "xml_and_csv", title: "Companies in XML, contacts out of a file in CSV", play: tourFormats},
-		{name: "dead_letters", title: "Bad data is parked, told, corrected, replayed; a good edit clears it", play: tourDeadLetters},
-		{name: "api_down", title: "An API is down: work is held, and the newest state wins", play: tourDown},
-		{name: "vendors_update", title: "A vendor changes its fields: the live check warns", play: tourUpdate},
-		{name: "large_first_load", title: "A large first load: total, pace, pause, resume, live edits beside it", play: tourLarge},
+		{name: "01-patterns", title: "One way to either side, both ways, and by timetable", play: tourPatterns},
+		{name: "02-rules", title: "When a deal is won, then an order is made and a chat hears of it, once", play: tourRules},
+		{name: "03-collisions", title: "Records with the same key: ignored, made a second time, or linked", play: tourCollisions},
+		{name: "04-salesos-whole", title: "SalesOS: deals moved and won, leads converted, users invited and deactivated by name only, custom fields, tags, several events per edit", play: tourSalesOS},
+		{name: "05-acme-whole", title: "Acme: deletes that no webhook told of, and a merge to its end", play: tourAcme},
+		{name: "06-calendar", title: "Appointments of Acme and a real calendar (Radicale): zones, a series and its exception", play: tourCalendar},
+		{name: "07-touch-points", title: "Calls and e-mails counted once, corrected, written back", play: tourTouchPoints},
+		{name: "08-tryton", title: "Leads and deals with a real Tryton on PostgreSQL, which is only polled", play: tourTryton},
+		{name: "09-rest-manifest", title: "A REST system without Go code: Acme by its manifest", play: tourManifest},
+		{name: "10-hubspot", title: "HubSpot by its manifest: contacts, deals, meetings, calls and e-mails", play: tourHubSpot},
+		{name: "11-message-nats", title: "Events by message of a real NATS server instead of by webhook", play: tourNATS},
+		{name: "11-message-rabbitmq", title: "The same with a real RabbitMQ: other lines in the file, nothing else", play: tourRabbitMQ},
+		{name: "12-xml-and-csv", title: "Companies in XML, contacts out of a file in CSV", play: tourFormats},
+		{name: "13-dead-letters", title: "Bad data is parked, told, corrected, replayed and discarded, one or many; a good edit clears it", play: tourDeadLetters},
+		{name: "14-api-down", title: "An API is down: work is held, and the newest state wins", play: tourDown},
+		{name: "15-vendors-update", title: "A vendor changes its fields: the live check warns", play: tourUpdate},
+		{name: "16-large-first-load", title: "A large first load: total, pace, pause, resume, live edits beside it", play: tourLarge},
 	}
 }
 

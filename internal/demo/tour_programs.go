@@ -150,58 +150,6 @@ func (c calendar) only(ctx context.Context) (name, text string, err error) {
 	return name, text, err
 }
 
-// tourBroker takes the events of Acme from a real NATS server.
-func tourBroker(ctx context.Context, p *Play) (string, error) {
-	path, err := installed("nats-server", "NATS (apt-get install nats-server)")
-	if err != nil {
-		return "", err
-	}
-	server, err := p.startProgram(ctx, path, func(started *program) ([]string, error) {
-		host, port, _ := strings.Cut(started.address, ":")
-		return []string{"-js", "-sd", started.dir, "-a", host, "-p", port, "--user", accountName, "--pass", accountPassword}, nil
-	})
-	if err != nil {
-		return "", err
-	}
-	defer server.stop()
-	if err := natsStream(ctx, server.address, accountName, accountPassword, "ACME", "acme.>"); err != nil {
-		return "", err
-	}
-	// Polls would bring the edit too: they come once an hour here.
-	return at(ctx, p, "salesos-acme-nats.yaml", nil, func(w *place) (string, error) {
-		w.variables["POLL_EVERY"], w.variables["ACME_BROKER_URL"] = "1h", "nats://"+server.address
-		w.secrets["acme_broker"] = accountPassword
-		if err := w.right.PublishTo(ctx, wire.Broker{Kind: "nats", URL: "nats://" + server.address, Topic: "acme.events", Username: accountName, Password: accountPassword}); err != nil {
-			return "", fmt.Errorf("have Acme publish: %w", err)
-		}
-		lead, contact, err := w.couple(ctx, "Nina Paz", "nina@example.com")
-		if err != nil {
-			return "", err
-		}
-		_, err = p.await(ctx, "a worker to have subscribed", loadPatience, func(ctx context.Context) (bool, string, error) {
-			now, err := p.api.status(ctx, w.connection.ID)
-			return now.Sides.Right.Broker.State == "receiving", now.Sides.Right.Broker.State, err
-		})
-		if err != nil {
-			return "", err
-		}
-		if _, err := w.right.EditRecord(ctx, contactObject, contact, map[string]any{"job_title": "By message"}); err != nil {
-			return "", fmt.Errorf("edit as a user on Acme: %w", err)
-		}
-		read, err := w.value(ctx, w.left, leadsObject, lead, "position", "By message")
-		if err != nil {
-			return read, err
-		}
-		hooks, err := w.right.WebhookCounts(ctx)
-		for _, hook := range hooks.Hooks {
-			if err == nil && strings.HasPrefix(hook.URL, "http") {
-				err = fmt.Errorf("expected Acme to call nobody; read: it calls %s", hook.URL)
-			}
-		}
-		return "by message of NATS, without a webhook of Acme, polls once an hour: " + read, err
-	})
-}
-
 // tourFormats reads companies in XML and contacts out of a file in CSV with one bad row.
 func tourFormats(ctx context.Context, p *Play) (string, error) {
 	return at(ctx, p, "salesos-acme-legacy.yaml", nil, func(w *place) (string, error) {

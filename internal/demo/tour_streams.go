@@ -25,7 +25,50 @@ func tourPatterns(ctx context.Context, p *Play) (string, error) {
 		{`poll: {every: "${POLL_EVERY:-30s}"`, `poll: {cron: "* * * * *", time_zone: America/Sao_Paulo`},
 		{`    webhook: {secret: "${secret:salesos_webhook}"}`, ""}, {`    webhook: {secret: "${secret:acme_webhook}"}`, ""},
 	}, func(w *place) (string, error) { return w.timetable(ctx) })
-	return both + "\n" + one + "\n" + timed, err
+	if err != nil {
+		return both + "\n" + one + "\n" + timed, err
+	}
+	forms, err := at(ctx, p, "webforms-salesos.yaml", nil, func(w *place) (string, error) { return w.forms(ctx) })
+	return both + "\n" + one + "\n" + timed + "\n" + forms, err
+}
+
+// forms has a visitor send a form and an order be paid, in a system that calls nobody.
+func (w *place) forms(ctx context.Context) (string, error) {
+	w.variables["SALESOS_LATE_BY"], w.variables["ACME_LATE_BY"] = "1s", "1s"
+	order, err := w.right.CreateRecord(ctx, "orders", map[string]any{"title": "Roof", "customer_name": "Ana Lima", "amount": map[string]any{"value": 1250, "currency": "BRL"}})
+	if err != nil {
+		return "", fmt.Errorf("create as a user on Acme: %w", err)
+	}
+	if err := w.load(ctx); err != nil {
+		return "", err
+	}
+	if _, err := w.right.CreateRecord(ctx, "submissions", map[string]any{"form": "contact", "name": "Ana Lima", "email": "ana@example.com", "message": "Call me"}); err != nil {
+		return "", fmt.Errorf("create as a user on Acme: %w", err)
+	}
+	lead, err := w.only(ctx, w.left, leadsObject, "email", "ana@example.com")
+	if err != nil {
+		return "", err
+	}
+	read, err := w.value(ctx, w.left, leadsObject, lead.ID, "source", "web form contact")
+	if err != nil {
+		return read, err
+	}
+	if _, err := w.right.EditRecord(ctx, "orders", order.ID, map[string]any{"status": "paid"}); err != nil {
+		return read, fmt.Errorf("edit as a user on Acme: %w", err)
+	}
+	deal, err := w.only(ctx, w.left, dealsObject, "custom_fields.external_id", order.ID)
+	if err != nil {
+		return read, err
+	}
+	more, err := w.value(ctx, w.left, dealsObject, deal.ID, "value", "1250")
+	if err != nil {
+		return read + "; " + more, err
+	}
+	written, err := w.written(ctx, w.right, sandboxclient.Filter{})
+	if err == nil && written != 0 {
+		err = fmt.Errorf("expected nothing to be written back; read: %d", written)
+	}
+	return fmt.Sprintf("to SalesOS only, by polls: %s; the paid order: %s; %d writes to the other system", read, more, written), err
 }
 
 // edits has a lead edited on both sides; back says whether SalesOS is to follow Acme.

@@ -3,7 +3,9 @@ package demo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,13 +40,20 @@ func TestWhatIsNotRunIsNeverPassed(t *testing.T) {
 }
 
 func TestTheChecksOfTheTourHaveNamesOfTheirOwn(t *testing.T) {
-	seen := map[string]bool{}
+	seen, numbers := map[string]bool{}, map[string]bool{}
 	for _, one := range tourChecks() {
 		require.False(t, seen[one.name], one.name)
 		require.NotEmpty(t, one.title)
 		require.NotNil(t, one.play)
 		seen[one.name] = true
+		number, _, _ := strings.Cut(one.name, "-")
+		numbers[number] = true
 	}
+	for n := 1; n <= 16; n++ {
+		require.True(t, numbers[fmt.Sprintf("%02d", n)], "number %d of what an integration has to cope with", n)
+	}
+	require.Len(t, numbers, 16)
+	require.True(t, slices.IsSortedFunc(tourChecks(), func(a, b check) int { return strings.Compare(a.name, b.name) }))
 }
 
 // The lines that checks replace are in the shipped files: one that is gone is told, and
@@ -53,9 +62,9 @@ func TestAPlaceRefusesToReplaceWhatIsNotThere(t *testing.T) {
 	p := &Play{out: &printer{out: io.Discard}, now: time.Now}
 	_, err := newPlace(t.Context(), p, integrations.SalesOSAcme, edited{"no such line", ""})
 	require.ErrorContains(t, err, `expected salesos-acme.yaml to have the line "no such line"`)
-	w, err := newPlace(t.Context(), p, integrations.SalesOSAcme, invites()...)
+	w, err := newPlace(t.Context(), p, integrations.SalesOSAcme, people()...)
 	require.NoError(t, err)
-	require.Contains(t, w.integration, "allow: [invite]")
+	require.Contains(t, w.integration, "allow: [invite, deactivate]")
 	w.servers.Close()
 }
 
@@ -71,12 +80,12 @@ func TestChecksAreChosenByName(t *testing.T) {
 	chosen, err := choose(all, nil)
 	require.NoError(t, err)
 	require.Len(t, chosen, len(all))
-	chosen, err = choose(all, []string{"hubspot", "patterns"})
+	chosen, err = choose(all, []string{"10-hubspot", "01-patterns"})
 	require.NoError(t, err)
 	require.Len(t, chosen, 2)
-	require.Equal(t, "patterns", chosen[0].name, "in the order of the tour")
+	require.Equal(t, "01-patterns", chosen[0].name, "in the order of the tour")
 	_, err = choose(all, []string{"nosuch"})
-	require.ErrorContains(t, err, `the tour has no check "nosuch"; it has patterns,`)
+	require.ErrorContains(t, err, `the tour has no check "nosuch"; it has 01-patterns,`)
 }
 
 // A program that is not there is a need, told with what to install.
@@ -95,4 +104,11 @@ func TestTouchPointsOfOthersAreKeyedApart(t *testing.T) {
 	require.Equal(t, "2026-03-01 call customer right/c1", c.key("2026-03-01", "call", "left", "u1", "right", "c1"))
 	require.Equal(t, "2026-03-01 call user /", c.key("2026-03-01", "call", "", "", "left", "l1"))
 	require.Equal(t, "a: 2, b: 1", told(map[string]int{"b": 1, "a": 2}))
+}
+
+// What the script of the real Tryton prints is read, and the script is inside the program.
+func TestSettingsOfARealServer(t *testing.T) {
+	found := settingsOf("export A=http://127.0.0.1:1/crm B=admin\nexport C=x=y\n")
+	require.Equal(t, map[string]string{"A": "http://127.0.0.1:1/crm", "B": "admin", "C": "x=y"}, found)
+	require.True(t, bytes.HasPrefix(serveTryton, []byte("#!/usr/bin/env bash\n")))
 }

@@ -147,8 +147,8 @@ func (p *pass) editOf(side record.Side, v view, wrote time.Time) merge.Edit {
 // stillParked reports whether this pair was refused exactly as it is now: then
 // nothing is tried until somebody edits it or asks for a replay.
 func (p *pass) stillParked(left, right view) bool {
-	for _, letter := range p.state.DeadLetters {
-		if letter.State != ledger.DeadLetterOpen || letter.Reason.Code == string(fault.Forbidden) {
+	for _, letter := range refused(p.state) {
+		if letter.State == ledger.DeadLetterOpen && letter.Reason.Code == string(fault.Forbidden) {
 			continue
 		}
 		source, target := left.print, right.print

@@ -24,6 +24,9 @@ func (p *pass) parkAfter(ctx context.Context, commit ledger.Commit, refused *fau
 	}
 	p.state.DeadLetters = state.DeadLetters
 	letter := p.letterFor(refused)
+	if err := p.printTarget(ctx, &letter); err != nil {
+		return err
+	}
 	commit.PutDeadLetters = append(commit.PutDeadLetters, letter)
 	field := letter.Reason.Field
 	if refused.Code != fault.Invalid && refused.Code != fault.Duplicate {
@@ -75,7 +78,7 @@ func (p *pass) letterFor(refused *fault.Error) ledger.DeadLetter {
 		letter.LinkID = p.state.Link.ID
 		letter.Ref = p.blame(refused, *p.state.Link)
 	}
-	for _, known := range p.state.DeadLetters {
+	for _, known := range slices.Concat(p.state.Discarded, p.state.DeadLetters) {
 		if known.Ref == letter.Ref || p.state.Link != nil && known.LinkID == p.state.Link.ID {
 			letter.ID, letter.Ref, letter.FirstAt, letter.Tries, letter.Overrides = known.ID, known.Ref, known.FirstAt, known.Tries, known.Overrides
 		}
@@ -86,6 +89,18 @@ func (p *pass) letterFor(refused *fault.Error) ledger.DeadLetter {
 	letter.SourcePrint, letter.TargetPrint = p.prints(letter.Ref)
 	letter.Values = p.values[letter.Ref]
 	return letter
+}
+
+// printTarget fills in the print of a counterpart that this pass had no need to read: the
+// write was for the version that was seen last.
+func (p *pass) printTarget(ctx context.Context, letter *ledger.DeadLetter) error {
+	if letter.TargetPrint != "" || p.state.Link == nil {
+		return nil
+	}
+	target := p.state.Link.Ref(letter.Ref.Side.Other())
+	known, err := p.store().SeenMany(ctx, p.key(), p.work.Stream, target.Side, []string{target.ID})
+	letter.TargetPrint = known[target.ID].Print
+	return err
 }
 
 // blame names the side the refused value came from: the subject of a refused

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -257,13 +258,14 @@ func (p *pass) finish(ctx context.Context, commit ledger.Commit) error {
 	return nil
 }
 
-// resolvedLetters closes the open dead letters of a record that went through.
+// resolvedLetters closes the open dead letters of a record that went through, and the
+// discarded ones: what was given up is done now.
 func (p *pass) resolvedLetters() []ledger.DeadLetter {
 	if p.outcome == outcomeParked {
 		return nil
 	}
 	var letters []ledger.DeadLetter
-	for _, letter := range p.state.DeadLetters {
+	for _, letter := range slices.Concat(p.state.DeadLetters, p.state.Discarded) {
 		if p.outcome == outcomeCreated && p.stream.takesBack(letter) {
 			// Its corrections have yet to reach the source.
 			continue

@@ -15,7 +15,7 @@ func (p *pass) quiet(link ledger.Link) bool {
 	if p.stream.matchOnly() || link.State != ledger.LinkActive || link.GoneSide != "" || !link.GoneAt.IsZero() {
 		return false
 	}
-	if len(p.state.Intents)+len(p.state.Conflicts)+len(p.state.DeadLetters)+len(p.state.Held) > 0 {
+	if len(p.state.Intents)+len(p.state.Conflicts)+len(p.state.DeadLetters)+len(p.state.Discarded)+len(p.state.Held) > 0 {
 		return false
 	}
 	if link.Base.Doubtful || p.in.Restored.Comparing() {
@@ -175,7 +175,7 @@ func (p *pass) ownCreateFirst(ctx context.Context) error {
 // past, and an edit since then comes as a change of its own. listed tells so.
 func (p *pass) source(ctx context.Context) (found view, ok, listed bool, err error) {
 	shown := p.work.Shown
-	if shown == nil || shown.Fields == nil || p.work.Lane == ledger.LaneLive || p.work.Claims > 1 || len(p.state.DeadLetters) > 0 {
+	if shown == nil || shown.Fields == nil || p.work.Lane == ledger.LaneLive || p.work.Claims > 1 || len(p.state.DeadLetters)+len(p.state.Discarded) > 0 {
 		found, ok, err = p.get(ctx, p.work.Ref)
 		return found, ok, false, err
 	}

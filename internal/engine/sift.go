@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
@@ -195,9 +196,20 @@ func openLetter(state ledger.State) bool {
 	return false
 }
 
+// refused are the dead letters of what is not tried while it is as it was: the open ones,
+// and those that a person has given up.
+func refused(state ledger.State) []ledger.DeadLetter {
+	open := slices.DeleteFunc(slices.Clone(state.DeadLetters), func(letter ledger.DeadLetter) bool { return letter.State != ledger.DeadLetterOpen })
+	return append(open, state.Discarded...)
+}
+
 // mayClear reports whether a record that was parked may be taken without an edit of
-// its own: a right was given, or another record with its key is there no more.
+// its own: a right was given, or another record with its key is there no more. What
+// was given up is not.
 func mayClear(letter ledger.DeadLetter) bool {
+	if letter.State == ledger.DeadLetterDiscarded {
+		return false
+	}
 	switch letter.Reason.Code {
 	case string(fault.Forbidden), codeAmbiguous:
 		return true
@@ -208,8 +220,8 @@ func mayClear(letter ledger.DeadLetter) bool {
 // parkedAs reports whether the record was refused exactly as it is. Answers that
 // may be different next time (403, an ambiguity) are looked at again.
 func parkedAs(state ledger.State, v view) bool {
-	for _, letter := range state.DeadLetters {
-		if letter.State != ledger.DeadLetterOpen || mayClear(letter) {
+	for _, letter := range refused(state) {
+		if mayClear(letter) {
 			continue
 		}
 		if letter.Ref == v.record.Ref && letter.SourcePrint == v.print || letter.Ref != v.record.Ref && letter.TargetPrint == v.print {

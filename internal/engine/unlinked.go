@@ -78,8 +78,9 @@ func (p *pass) stillParkedAlone(found view) bool {
 		if letter.State == ledger.DeadLetterOpen && letter.Reason.Code == codeRestored && letter.Ref == found.record.Ref {
 			return true
 		}
-		if letter.State == ledger.DeadLetterOpen && letter.Ref == found.record.Ref &&
-			letter.SourcePrint == found.print && !mayClear(letter) {
+	}
+	for _, letter := range refused(p.state) {
+		if letter.Ref == found.record.Ref && letter.SourcePrint == found.print && !mayClear(letter) {
 			return true
 		}
 	}

@@ -19,6 +19,9 @@ type State struct {
 	Conflicts []Conflict
 	// DeadLetters open or replayed (under way) on the ref or its counterpart.
 	DeadLetters []DeadLetter
+	// Discarded are the discarded ones: what they are about is not tried while it is
+	// as it was.
+	Discarded []DeadLetter
 	// Held operations of the link that wait, are approved or were rejected.
 	Held []Held
 }

@@ -202,7 +202,7 @@ func (l *loading) held(linkIDs []string) error {
 	return err
 }
 
-// deadLetters finds the open and replayed ones of the records and of their counterparts.
+// deadLetters finds the open, replayed and discarded ones of the records and of their counterparts.
 func (l *loading) deadLetters(ids []string) error {
 	find := func(side record.Side, ids []string, states map[string]*ledger.State) error {
 		if len(ids) == 0 {
@@ -210,9 +210,13 @@ func (l *loading) deadLetters(ids []string) error {
 		}
 		// The key takes $1 and $2.
 		in, args := inList([]any{nil, nil, l.stream, string(side)}, ids)
-		found, err := l.t.selectDeadLetters(l.key, "stream = $3 AND side = $4 AND state IN ('open', 'replayed') AND record_id IN "+in+" ORDER BY first_at, id", args[2:]...)
+		found, err := l.t.selectDeadLetters(l.key, "stream = $3 AND side = $4 AND state IN ('open', 'replayed', 'discarded') AND record_id IN "+in+" ORDER BY first_at, id", args[2:]...)
 		for _, letter := range found {
 			state := states[letter.Ref.ID]
+			if letter.State == ledger.DeadLetterDiscarded {
+				state.Discarded = append(state.Discarded, letter)
+				continue
+			}
 			state.DeadLetters = append(state.DeadLetters, letter)
 		}
 		return err
