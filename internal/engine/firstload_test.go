@@ -73,3 +73,18 @@ func TestAListingKeepsNoNudgeBack(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, needed)
 }
+
+// A server may keep addresses unique letter by letter: no page says otherwise.
+func TestAnAddressThatIsSpelledOtherwiseIsTheSame(t *testing.T) {
+	b := start(t, setup{})
+	require.NoError(t, b.right.SetSwitches(b.ctx, map[string]any{"unique": false}))
+	b.create(record.Right, map[string]any{"first_name": "Ana", "last_name": "Lima", "email": "ANA@x.com"})
+	lead := b.create(record.Left, map[string]any{"name": "Ana Lima", "email": "ana@x.com"})
+	b.hint(record.Left, lead)
+	b.settle()
+	b.quiet()
+	require.Len(t, b.live(record.Right), 1)
+	require.Len(t, b.live(record.Left), 1)
+	b.other(record.Left, lead)
+	require.Empty(t, b.letters())
+}

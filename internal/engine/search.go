@@ -74,8 +74,9 @@ func (p *pass) searchKey(ctx context.Context, side record.Side, source view, sur
 	}
 	for _, field := range p.stream.Mapping.Match() {
 		path, ok := field.Path(side)
-		if !ok || !surely && slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
-			// A server that keeps the key unique says so itself, with a 409.
+		if !ok || !surely && field.Kind().Name != record.KindEmail && slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
+			// A server that keeps the key unique says so itself, with a 409. Of an address
+			// no page says that it does so in whatever way it is spelled.
 			continue
 		}
 		value, from := source.values[field.Name()], source.record.Ref.Side

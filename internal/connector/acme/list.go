@@ -155,14 +155,33 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if !slices.Contains(object.Searchable, request.Path) {
 		return transport.Scan(ctx, request, c.List)
 	}
+	if slices.Contains(c.cfg.Capabilities.Unique, request.Path) && !request.Since.IsZero() {
+		// The same spelling is refused with a 409 that names the record.
+		return c.recent(ctx, request)
+	}
 	found, err := transport.Search(ctx, request, func(text string) ([]record.Record, error) {
 		return c.searched(ctx, object, get("/"+object.Name+"/search", url.Values{request.Path: {text}}, "search in "+object.Name))
 	}, c.List)
 	if err != nil || len(found) > 0 || request.Since.IsZero() {
 		return found, err
 	}
-	recent, err := c.List(ctx, connector.ListRequest{Object: request.Object, Since: request.Since})
-	return transport.Matching(recent.Records, request), err
+	return c.recent(ctx, request)
+}
+
+// recentPages bounds what is read of the records that changed since.
+const recentPages = 3
+
+// recent looks for a value among the records that changed since.
+func (c *client) recent(ctx context.Context, request connector.SearchRequest) ([]record.Record, error) {
+	pages := connector.ListRequest{Object: request.Object, Since: request.Since}
+	for range recentPages {
+		page, err := c.List(ctx, pages)
+		if found := transport.Matching(page.Records, request); err != nil || len(found) > 0 || page.Next == "" {
+			return found, err
+		}
+		pages.Cursor = page.Next
+	}
+	return nil, nil
 }
 
 // searched reads all pages of a search.
