@@ -19,13 +19,14 @@ import (
 // or metric may hold a canary or a secret (stack.end), and with -record the
 // histories become those of the replay tests.
 func TestRecordedDay(t *testing.T) {
-	s := newStack(t, stackOptions{apis: 2})
+	s := newStack(t, stackOptions{apis: 2, housekeeping: "5s"})
 	t.Run("parts", func(t *testing.T) {
 		for name, part := range map[string]func(*testing.T, *stack){
 			"webhooks": dayOfWebhooks, "polls": dayOfPolls, "scheduled compare": dayOfScheduledCompare,
 			"decision": dayOfDecision, "fallback": dayOfFallback, "pause": dayOfPause, "dead letter": dayOfDeadLetter,
 			"guard": dayOfGuard, "throttled": dayOfThrottling, "tokens": dayOfTokens, "runs": dayOfRuns, "bad input": dayOfBadInput,
-			"deactivation": dayOfDeactivation,
+			"deactivation": dayOfDeactivation, "hubspot": dayOfHubSpot, "vendor's update": dayOfVendorsUpdate, "old doors": dayOfOldDoors,
+			"touch-points alone": dayOfTouchPointsAlone,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

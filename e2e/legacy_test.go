@@ -30,11 +30,10 @@ func legacy(t *testing.T) setting {
 	}
 }
 
-// TestOldDoors: companies in XML both ways and contacts out of an export in CSV, over
+// dayOfOldDoors: companies in XML both ways and contacts out of an export in CSV, over
 // the real processes. A bad row is parked with its line while the rest goes on, a
 // lead that is refused is corrected in a table with others, and both are cleared.
-func TestOldDoors(t *testing.T) {
-	s := newStack(t, stackOptions{})
+func dayOfOldDoors(t *testing.T, s *stack) {
 	w := newWorld(t, s, legacy(t))
 	ctx := t.Context()
 	require.NoError(t, w.right.admin.SetSwitches(ctx, map[string]any{"encoding": wire.EncodingWindows}))

@@ -37,6 +37,8 @@ type stack struct {
 type stackOptions struct {
 	db   string
 	apis int
+	// housekeeping is the pause between two rounds of what changes slowly; empty: the usual one.
+	housekeeping string
 	// door: the APIs are reached through one address that stays when one of them dies.
 	door bool
 }
@@ -78,6 +80,9 @@ func newStack(t *testing.T, options stackOptions) *stack {
 	t.Cleanup(func() { s.end(t) })
 	for _, p := range s.all() {
 		p.env = append(p.env, public)
+		if options.housekeeping != "" {
+			p.env = append(p.env, "ACCORD_HOUSEKEEPING="+options.housekeeping)
+		}
 		p.start(t)
 	}
 	s.awaitReady(t)

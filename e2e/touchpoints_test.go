@@ -284,9 +284,8 @@ func (w *touched) console(t *testing.T, path string) string {
 	return string(body)
 }
 
-// TestTouchPointsAlone installs the ready-made file: nothing but the count is written.
-func TestTouchPointsAlone(t *testing.T) {
-	s := newStack(t, stackOptions{})
+// dayOfTouchPointsAlone installs the ready-made file: nothing but the count is written.
+func dayOfTouchPointsAlone(t *testing.T, s *stack) {
 	w := &touched{world: newWorld(t, s, counting()), made: map[string][]string{}}
 	w.seed(t, 0, 2, 6)
 	w.log(t, "calls", 10)
