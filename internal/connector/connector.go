@@ -246,6 +246,9 @@ type SearchRequest struct {
 	// Since bounds a scan on servers that cannot search that path: only records
 	// created at or after it are read. Zero: no bound.
 	Since time.Time
+	// KeptUnique: a create with this very value would be refused and name the record,
+	// so that only what is spelled otherwise, and recent, is worth a call.
+	KeptUnique bool
 }
 
 // WriteOptions guard a write.

@@ -74,7 +74,8 @@ func (p *pass) searchKey(ctx context.Context, side record.Side, source view, sur
 	}
 	for _, field := range p.stream.Mapping.Match() {
 		path, ok := field.Path(side)
-		if !ok || !surely && field.Kind().Name != record.KindEmail && slices.Contains(p.in.Connector(side).Capabilities().Unique, path) {
+		unique := !surely && slices.Contains(p.in.Connector(side).Capabilities().Unique, path)
+		if !ok || unique && field.Kind().Name != record.KindEmail {
 			// A server that keeps the key unique says so itself, with a 409. Of an address
 			// no page says that it does so in whatever way it is spelled.
 			continue
@@ -87,7 +88,7 @@ func (p *pass) searchKey(ctx context.Context, side record.Side, source view, sur
 		if err != nil || record.IsBlank(value) {
 			continue
 		}
-		request := connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value}
+		request := connector.SearchRequest{Object: p.stream.object(side), Path: path, Value: value, KeptUnique: unique}
 		if !surely {
 			// What is older stands in the listings that were read already.
 			if request.Since, err = p.engine.listedUntil(ctx, p.in, p.stream, side); err != nil {

@@ -155,8 +155,7 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if !slices.Contains(object.Searchable, request.Path) {
 		return transport.Scan(ctx, request, c.List)
 	}
-	if slices.Contains(c.cfg.Capabilities.Unique, request.Path) && !request.Since.IsZero() {
-		// The same spelling is refused with a 409 that names the record.
+	if request.KeptUnique && !request.Since.IsZero() {
 		return c.recent(ctx, request)
 	}
 	found, err := transport.Search(ctx, request, func(text string) ([]record.Record, error) {

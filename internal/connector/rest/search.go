@@ -25,8 +25,8 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if object.Search == nil || !slices.Contains(object.Searchable, request.Path) {
 		return transport.Scan(ctx, request, c.List)
 	}
-	if slices.Contains(c.Capabilities().Unique, request.Path) && !request.Since.IsZero() {
-		return nil, nil // a create is refused and names the record, and searches are dear
+	if request.KeptUnique {
+		return nil, nil // searches are dear
 	}
 	return transport.Search(ctx, request, func(text string) ([]record.Record, error) { return c.searched(ctx, object, request.Path, text) }, c.List)
 }
