@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,7 +77,10 @@ func TestWonDealsBecomeOrdersOnce(t *testing.T) {
 		require.NoError(t, err)
 		return made.ID
 	}
+	// What changes in the second of the installation may be before it or after it.
+	require.NoError(t, m.left.admin.SetSwitches(ctx, map[string]any{"clock_offset_ms": -time.Hour.Milliseconds()}))
 	deal("old", "won")
+	require.NoError(t, m.left.admin.SetSwitches(ctx, map[string]any{"clock_offset_ms": 0}))
 	var open []string
 	for n := range 20 {
 		open = append(open, deal(fmt.Sprintf("deal %d", n), "open"))
