@@ -110,6 +110,16 @@ func (s setup) address(dir string) string {
 	return "sqlite:" + filepath.Join(dir, fmt.Sprintf("ledger-%d.db", time.Now().UnixNano()))
 }
 
+// onLeft is a setup with a connector in front of the left one: wrap gets the real one.
+func onLeft(wrap func(real connector.Connector) connector.Connector) setup {
+	return setup{connector: func(_ *engine.Installed, side record.Side, real connector.Connector) connector.Connector {
+		if side == record.Right {
+			return real
+		}
+		return wrap(real)
+	}}
+}
+
 // opener puts a test's connectors in front of the real ones.
 func (s setup) opener(open engine.Opener) engine.Opener {
 	if s.connector == nil {

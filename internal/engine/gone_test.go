@@ -141,13 +141,10 @@ func (u *unseeing) List(ctx context.Context, request connector.ListRequest) (con
 // or its "no such record" says nothing of a record that is not listed.
 func TestAServerThatFindsNothingByIDDeletesNothing(t *testing.T) {
 	left := &unseeing{}
-	b := start(t, setup{connector: func(_ *engine.Installed, side record.Side, real connector.Connector) connector.Connector {
-		if side == record.Right {
-			return real
-		}
+	b := start(t, onLeft(func(real connector.Connector) connector.Connector {
 		left.Connector = real
 		return left
-	}})
+	}))
 	lead, contact := b.pair("ana@x.com")
 	b.pair("bia@x.com")
 	other := b.create(record.Left, map[string]any{"name": "Caio", "email": "caio@x.com"})

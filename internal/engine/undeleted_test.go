@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector"
-	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
@@ -36,13 +35,10 @@ func (u *undeleter) List(ctx context.Context, request connector.ListRequest) (co
 
 func TestARecordThatIsThereAgainIsNamed(t *testing.T) {
 	left := &undeleter{}
-	b := start(t, setup{connector: func(_ *engine.Installed, side record.Side, real connector.Connector) connector.Connector {
-		if side == record.Right {
-			return real
-		}
+	b := start(t, onLeft(func(real connector.Connector) connector.Connector {
 		left.Connector = real
 		return left
-	}})
+	}))
 	lead, contact := b.pair("ana@x.com")
 	was, err := left.Connector.Get(b.ctx, "leads", lead)
 	require.NoError(t, err)

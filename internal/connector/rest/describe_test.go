@@ -18,21 +18,6 @@ import (
 	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
-// described asks for the fields of a collection, by path.
-func described(t *testing.T, conn connector.Connector, object string) map[string]connector.FieldShape {
-	t.Helper()
-	server, ok := conn.(connector.Describer)
-	require.True(t, ok)
-	shapes, err := server.Describe(t.Context(), object)
-	require.NoError(t, err)
-	found := map[string]connector.FieldShape{}
-	for _, shape := range shapes {
-		found[shape.Name] = shape
-	}
-	require.Len(t, found, len(shapes), "each once")
-	return found
-}
-
 // TestAcmeIsDescribedAsInGo: the manifest reads from GET /fields what the connector in Go does.
 func TestAcmeIsDescribedAsInGo(t *testing.T) {
 	s := newServer(t, noon, "contacts")
@@ -43,11 +28,11 @@ func TestAcmeIsDescribedAsInGo(t *testing.T) {
 	require.NoError(t, err)
 	conn := s.open(t)
 	for _, object := range shipped(t, "acme").Objects() {
-		fields := described(t, conn, object.Name)
-		require.Equal(t, described(t, inGo, object.Name), fields, object.Name)
+		fields := connectortest.Described(t, conn, object.Name)
+		require.Equal(t, connectortest.Described(t, inGo, object.Name), fields, object.Name)
 		require.True(t, fields["id"].ReadOnly)
 	}
-	contacts := described(t, conn, "contacts")
+	contacts := connectortest.Described(t, conn, "contacts")
 	require.True(t, contacts["mobile"].Required)
 	require.Equal(t, []string{"lead", "contacted", "qualified", "disqualified", "customer"}, contacts["lifecycle"].Values)
 }
@@ -56,15 +41,15 @@ func TestAcmeIsDescribedAsInGo(t *testing.T) {
 func TestHubSpotIsDescribed(t *testing.T) {
 	hub, _ := newHubSpot(t, noon, "contacts")
 	conn := openHub(t, hub.url)
-	contacts := described(t, conn, "contacts")
+	contacts := connectortest.Described(t, conn, "contacts")
 	require.Equal(t, connector.FieldShape{Name: "properties.email", Type: "string"}, contacts["properties.email"])
 	require.Equal(t, []string{"NEW", "OPEN", "IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED", "ATTEMPTED_TO_CONTACT", "CONNECTED", "BAD_TIMING"}, contacts["properties.hs_lead_status"].Values)
 	require.True(t, contacts["properties.lastmodifieddate"].ReadOnly)
 	require.True(t, contacts["createdAt"].ReadOnly, "a fact of the record, by the manifest")
-	deals := described(t, conn, "deals")
+	deals := connectortest.Described(t, conn, "deals")
 	require.Contains(t, deals["properties.dealstage"].Values, "closedwon")
 	require.Equal(t, connector.FieldShape{Name: "contact_id"}, deals["contact_id"], "the relation")
-	require.Empty(t, described(t, conn, "owners"), "which HubSpot does not describe")
+	require.Empty(t, connectortest.Described(t, conn, "owners"), "which HubSpot does not describe")
 }
 
 // TestDescriptionsOfSeveralPages: all pages are one description, and half of one is none.
@@ -81,7 +66,7 @@ describe: {path: /rows/fields, query: {page: "{page}"}, size: 2, rows: fields, p
 		}
 		show(w, map[string]any{"fields": fields})
 	}, connector.Auth{Kind: transport.KindNone})
-	fields := described(t, conn, "rows")
+	fields := connectortest.Described(t, conn, "rows")
 	require.Len(t, fields, 7, "five fields, the id and the updated time")
 	require.Equal(t, connector.FieldShape{Name: "data.b2", Values: []string{"1", "x"}}, fields["data.b2"])
 	require.Equal(t, connector.FieldShape{Name: "data.a3", ReadOnly: true}, fields["data.a3"])
@@ -99,7 +84,7 @@ func TestNoDescription(t *testing.T) {
 		calls++
 		w.WriteHeader(http.StatusInternalServerError)
 	}, connector.Auth{Kind: transport.KindNone})
-	require.Empty(t, described(t, conn, "rows"))
+	require.Empty(t, connectortest.Described(t, conn, "rows"))
 	require.Zero(t, calls)
 }
 

@@ -24,13 +24,9 @@ func (c *client) Describe(ctx context.Context, name string) ([]connector.FieldSh
 		return nil, err
 	}
 	asked := procedure{model: o.model, method: "fields_get", subject: "fields of " + o.Name}
-	result, reply, err := c.call(ctx, asked)
+	held, err := c.dictionary(ctx, asked, "a list of fields")
 	if err != nil {
 		return nil, err
-	}
-	held, ok := result.(map[string]any)
-	if !ok {
-		return nil, asked.broken(reply, "a list of fields")
 	}
 	filled, err := c.filled(ctx, o, held)
 	if err != nil {
@@ -80,15 +76,7 @@ func (c *client) filled(ctx context.Context, o object, held map[string]any) (map
 			return nil, err
 		}
 	}
-	result, reply, err := c.call(ctx, asked)
-	if err != nil {
-		return nil, err
-	}
-	values, ok := result.(map[string]any)
-	if !ok {
-		return nil, asked.broken(reply, "the usual values of fields")
-	}
-	return values, nil
+	return c.dictionary(ctx, asked, "the usual values of fields")
 }
 
 // shapeOf reads what fields_get says of one field.

@@ -8,23 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector"
+	"github.com/accord-sync/accord/internal/connector/connectortest"
 	"github.com/accord-sync/accord/internal/fault"
 )
-
-// described asks for the fields of a collection, by name.
-func described(t *testing.T, conn connector.Connector, object string) map[string]connector.FieldShape {
-	t.Helper()
-	server, ok := conn.(connector.Describer)
-	require.True(t, ok)
-	shapes, err := server.Describe(t.Context(), object)
-	require.NoError(t, err)
-	found := map[string]connector.FieldShape{}
-	for _, shape := range shapes {
-		found[shape.Name] = shape
-	}
-	require.Len(t, found, len(shapes))
-	return found
-}
 
 // TestDescribe: what fields_get and default_get say of a party.
 func TestDescribe(t *testing.T) {
@@ -45,7 +31,7 @@ func TestDescribe(t *testing.T) {
 		"tax_class":       {Name: "tax_class", Type: "selection", Required: true, Values: []string{"a", "b"}},
 		"identifiers":     {Name: "identifiers"},
 		"identifier_rows": {Name: "identifier_rows", ReadOnly: true},
-	}, described(t, conn, "parties"), "lang and the contact mechanisms are gone, a field that must be sent is new")
+	}, connectortest.Described(t, conn, "parties"), "lang and the contact mechanisms are gone, a field that must be sent is new")
 	require.Contains(t, s.bodies[1], `"method":"model.party.party.fields_get","params":[{`)
 	require.Contains(t, s.bodies[2], `"params":[["active","code","code_readonly","tax_class"],false,{`)
 }
@@ -63,14 +49,14 @@ func TestDescribeOfAnotherAnswer(t *testing.T) {
 // TestRealDescribe: every field of the table is described by a real Tryton, and none asks for more.
 func TestRealDescribe(t *testing.T) {
 	s, conn := real(t)
-	require.True(t, described(t, conn, "opportunities")["company"].Required, "while the user works in none")
+	require.True(t, connectortest.Described(t, conn, "opportunities")["company"].Required, "while the user works in none")
 	s.Employee(t, s.Company(t))
-	parties := described(t, conn, "parties")
+	parties := connectortest.Described(t, conn, "parties")
 	for _, path := range []string{"id", "created_at", "name", "code", "active", "lang", "email", "phone", "identifiers", "categories"} {
 		require.Contains(t, parties, path)
 	}
 	require.Equal(t, "char", parties["name"].Type)
-	opportunities := described(t, conn, "opportunities")
+	opportunities := connectortest.Described(t, conn, "opportunities")
 	for _, path := range []string{"number", "reference", "description", "comment", "party", "company", "amount", "conversion_probability", "start_date", "end_date"} {
 		require.Contains(t, opportunities, path)
 	}

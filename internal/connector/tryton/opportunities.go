@@ -43,13 +43,9 @@ func buttonOf(state any) string {
 // clients send it with every call, and new opportunities belong to it.
 func (c *client) working(ctx context.Context) (map[string]any, error) {
 	p := procedure{model: "res.user", method: "get_preferences", params: []any{true}, subject: "the user"}
-	result, reply, err := c.call(ctx, p)
+	said, err := c.dictionary(ctx, p, "the user's preferences")
 	if err != nil {
 		return nil, err
-	}
-	said, ok := result.(map[string]any)
-	if !ok {
-		return nil, p.broken(reply, "the user's preferences")
 	}
 	found := map[string]any{}
 	for _, name := range []string{"company", "employee"} {

@@ -103,6 +103,20 @@ func (c *client) rows(ctx context.Context, p procedure) ([]map[string]any, trans
 	return rows, reply, nil
 }
 
+// dictionary calls a procedure that answers with names and values; what says which, for the
+// error of another answer.
+func (c *client) dictionary(ctx context.Context, p procedure, what string) (map[string]any, error) {
+	result, reply, err := c.call(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	found, ok := result.(map[string]any)
+	if !ok {
+		return nil, p.broken(reply, what)
+	}
+	return found, nil
+}
+
 func (p procedure) broken(reply transport.Reply, what string) error {
 	coded := fault.New(fault.Transient, "%s answered without %s; it is tried again", title, what)
 	coded.Subject, coded.Status, coded.MaybeApplied = p.subject, reply.Status, p.write
