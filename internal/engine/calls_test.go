@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -214,4 +215,38 @@ func TestListedThenDeleted(t *testing.T) {
 	b.run(ledger.RunCompare)
 	b.settle()
 	require.Empty(t, b.live(record.Right))
+}
+
+// TestCallsOfACreateWhoseWebhookIsFaster: the webhook of a create comes before its
+// answer has been worked on, and somebody looks at the new record just then.
+func TestCallsOfACreateWhoseWebhookIsFaster(t *testing.T) {
+	for _, side := range record.Sides() {
+		t.Run(string(side), func(t *testing.T) {
+			b := start(t, setup{})
+			shown := map[record.Side]map[string]any{
+				record.Left:  {"name": "Ana Lima", "email": "ana@x.com"},
+				record.Right: {"first_name": "Ana", "last_name": "Lima", "email": "ana@x.com"},
+			}
+			source := b.create(side.Other(), shown[side.Other()])
+			b.hint(side.Other(), source)
+			looked := false
+			b.crash = func(step string) error {
+				if step == "after create" && !looked {
+					looked = true
+					_, object := b.client(side)
+					made := record.Ref{Side: side, Object: object, ID: b.live(side)[0].ID}
+					_, err := b.store.Acquire(b.ctx, b.key, []string{ledger.RefKey(made)}, 70*time.Millisecond)
+					require.NoError(t, err)
+				}
+				return nil
+			}
+			seen := b.calls(b.settle)
+			b.crash = nil
+			require.True(t, looked)
+			require.Equal(t, 1, seen["POST "+string(side)], "%v", seen)
+			require.Equal(t, 1, seen["GET "+string(side.Other())], "%v", seen)
+			require.Zero(t, seen["GET "+string(side)], "%v", seen)
+			require.NotEmpty(t, b.other(side.Other(), source))
+		})
+	}
 }

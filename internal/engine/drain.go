@@ -96,13 +96,18 @@ func stay(asked time.Duration) time.Duration {
 
 // inFlight is how many records a drain works on at once: more than may call a
 // server at once (a single one if that is what may), so that others call while some
-// wait for the ledger.
+// wait for the ledger. Such a wait takes about two calls, and no longer where there
+// are more calls at once.
 func inFlight(in *Installed) int {
 	if in.Concurrency <= 0 {
 		return defaultInFlight
 	}
-	return 2*in.Concurrency - 1
+	others := in.Concurrency - 1
+	return 1 + 2*others + min(2*others, waitingMost)
 }
+
+// waitingMost bounds the records beyond twice as many as may call at once.
+const waitingMost = 32
 
 // idle fills in what is left.
 func (e *Engine) idle(ctx context.Context, key ledger.Key, request DrainRequest, result DrainResult) (DrainResult, error) {

@@ -37,7 +37,7 @@ type Installed struct {
 	// Limits are the declared plans of the two sides.
 	LeftQuota, RightQuota ledger.QuotaSpec
 	// Concurrency is how many calls a server is asked to answer at once; a drain
-	// works on up to twice as many records.
+	// works on more records than that, so that it has calls to make at any time.
 	Concurrency int
 	// Restored says whether the ledger was put back under the connection. The
 	// Opener leaves it alone.

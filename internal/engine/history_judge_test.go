@@ -262,7 +262,7 @@ func (p *player) unknowable(ref record.Ref, prior change) bool {
 // made the same edit of another field on both sides. The record then looks as if
 // the write had arrived and somebody had put one of its fields back.
 func (p *player) coincided(ref, other record.Ref, prior change) bool {
-	if !slices.ContainsFunc(p.trace.doubts[other], func(one doubt) bool { return one.from > prior.seq && (one.to == 0 || one.to > one.from+1) }) {
+	if !slices.ContainsFunc(p.trace.doubts[other], func(one doubt) bool { return one.from > prior.seq && !one.answered }) {
 		return false
 	}
 	for _, field := range p.stream.Mapping.Fields() {

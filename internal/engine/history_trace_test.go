@@ -57,8 +57,12 @@ type trace struct {
 	needless []string
 }
 
-// doubt lasts from one moment to another; 0: until now.
-type doubt struct{ from, to int }
+// doubt lasts from one moment to another; 0: until now. Where the server has answered
+// it is none, unless the process died with the answer.
+type doubt struct {
+	from, to int
+	answered bool
+}
 
 func newTrace() *trace {
 	return &trace{reads: map[record.Ref]int{}, writes: map[record.Ref]int{}, doubts: map[record.Ref][]doubt{}}
@@ -78,8 +82,18 @@ func (t *trace) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if doubts := t.doubts[t.latest]; len(doubts) > 0 {
-		doubts[len(doubts)-1].to = 0
+		doubts[len(doubts)-1].to, doubts[len(doubts)-1].answered = 0, false
 	}
+}
+
+// answeredBy notes that the server said what became of the last write of a record:
+// that it was made, or that it was surely not.
+func (t *trace) answeredBy(ref record.Ref, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	coded := fault.As(err)
+	doubts := t.doubts[ref]
+	doubts[len(doubts)-1].answered = err == nil || coded != nil && !coded.MaybeApplied
 }
 
 // inDoubt finds the doubt about a record in which a moment lies.
@@ -199,6 +213,7 @@ func (o *observer) Update(ctx context.Context, current record.Record, fields map
 	o.p.trace.sending(current.Ref)
 	answer, err := o.Connector.Update(ctx, current, fields, options)
 	after := o.p.stored(o.side, current.Ref.ID)
+	o.p.trace.answeredBy(current.Ref, err)
 	if err == nil {
 		o.p.trace.wrote(current.Ref)
 		o.p.trace.readAt(current.Ref)

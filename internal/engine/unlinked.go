@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/fault"
@@ -274,15 +275,6 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 	if direct {
 		p.knows(&link, *source)
 	}
-	if err := p.linkable(ctx, answer.Ref); err != nil {
-		if !fault.Is(err, fault.Duplicate) {
-			return err
-		}
-		if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
-			return closing
-		}
-		return err
-	}
 	intent.LinkID = link.ID
 	commit := ledger.Commit{
 		Take: []string{ledger.RefKey(answer.Ref)}, PutLinks: []ledger.Link{link}, CloseIntents: []string{intent.ID}, History: p.historyOf(intent, result),
@@ -293,8 +285,43 @@ func (p *pass) linkCreated(ctx context.Context, intent ledger.Intent, answer rec
 		again := p.sameChange()
 		commit.Enqueue = append(commit.Enqueue, again)
 	}
-	return p.finish(ctx, commit)
+	return p.finishCreated(ctx, intent, answer.Ref, commit)
 }
+
+// finishCreated ends the pass of a create. The record that it made may be in other
+// hands for a moment, as its webhook is often faster than the answer: whoever looks
+// at it finds the open create and leaves it. Coming back for that later would cost
+// the create, or a search for it, once more.
+func (p *pass) finishCreated(ctx context.Context, intent ledger.Intent, made record.Ref, commit ledger.Commit) error {
+	seen, lookedUp := p.seen, p.lookedUp
+	for look := 1; ; look++ {
+		if err := p.linkable(ctx, made); err != nil {
+			if !fault.Is(err, fault.Duplicate) {
+				return err
+			}
+			if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
+				return closing
+			}
+			return err
+		}
+		p.seen, p.lookedUp = seen, lookedUp
+		err := p.finish(ctx, commit)
+		if !fault.Is(err, fault.Busy) || look >= madeLooks {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(madePause):
+		}
+	}
+}
+
+// A record that a create has just made is tried to be had for a second.
+const (
+	madePause = 20 * time.Millisecond
+	madeLooks = 50
+)
 
 // agreeUnsent gives the fields that were not sent a base where the new record and
 // its source agree in them already: blank on both sides, as a rule. So do
