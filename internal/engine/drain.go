@@ -153,7 +153,7 @@ func (d *drain) run(ctx context.Context) error {
 			return nil
 		}
 		free := d.free()
-		if free == 0 {
+		if free < d.worth() {
 			if !d.pause(ctx, claimLook) {
 				return nil
 			}
@@ -170,11 +170,7 @@ func (d *drain) run(ctx context.Context) error {
 		if state != ledger.Active || !blocked.until.IsZero() {
 			return nil
 		}
-		claimedAt := d.engine.options.Now()
-		rows, err := d.engine.options.Store.Claim(ctx, d.key, ledger.ClaimRequest{
-			Shard: d.request.Shard, Shards: max(d.request.Shards, 1), MaxLane: laneOf(d.request), RunID: d.request.RunID,
-			Stream: d.request.Stream, Limit: free, TTL: d.engine.options.Lease,
-		})
+		rows, err := d.claim(ctx, free)
 		if err != nil {
 			return err
 		}
@@ -186,7 +182,7 @@ func (d *drain) run(ctx context.Context) error {
 			continue
 		}
 		for _, row := range rows {
-			d.start(ctx, in, row, claimedAt)
+			d.start(ctx, in, row)
 		}
 	}
 }
@@ -242,7 +238,7 @@ func (d *drain) ended() {
 	d.wait.Done()
 }
 
-func (d *drain) start(ctx context.Context, in *Installed, row ledger.Work, claimedAt time.Time) {
+func (d *drain) start(ctx context.Context, in *Installed, row claimed) {
 	d.slots <- struct{}{}
 	d.wait.Add(1)
 	d.mu.Lock()
@@ -250,7 +246,7 @@ func (d *drain) start(ctx context.Context, in *Installed, row ledger.Work, claim
 	d.mu.Unlock()
 	go func() {
 		defer d.ended()
-		p := d.engine.work(ctx, in, row, claimedAt, d.request.WorkflowID)
+		p := d.engine.work(ctx, in, row, d.request.WorkflowID)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if p == nil || p.outcome == outcomeRetry {
@@ -269,7 +265,8 @@ func appendSome(have, more []string) []string {
 
 // work runs one pass and puts the row back if it did not end well. A panic
 // costs this record a try and nobody else anything.
-func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claimedAt time.Time, workflowID string) (p *pass) {
+func (e *Engine) work(ctx context.Context, in *Installed, from claimed, workflowID string) (p *pass) {
+	row := from.Work
 	log := e.options.Log.WithFields(logrus.Fields{"connection": in.Key.String(), "record": row.Ref.String(), "stream": row.Stream, "run": row.RunID})
 	stream, ok := in.working(row.Stream)
 	if !ok {
@@ -279,7 +276,8 @@ func (e *Engine) work(ctx context.Context, in *Installed, row ledger.Work, claim
 	if row.Crashes >= ledger.PoisonClaims {
 		log.WithField("crashes", row.Crashes).Error("the workers that had this record died again and again: it may kill them; it is tried ever more rarely")
 	}
-	p = e.newPass(ctx, in, stream, row, claimedAt, workflowID)
+	p = e.newPass(ctx, in, stream, row, from.at, workflowID)
+	p.loaded = from.state
 	defer func() {
 		if cause := recover(); cause != nil {
 			log.WithField("stack", string(debug.Stack())).Error("a defect of Accord met this record; it is tried again later")

@@ -38,7 +38,7 @@ func (p *pass) lookAlone(ctx context.Context) error {
 // alone loads what is known of the record of a one-sided stream, and reads it from
 // its server. ok is false where the vendor says that there is no such record.
 func (p *pass) alone(ctx context.Context) (found view, ok bool, err error) {
-	if p.state, err = p.store().Load(ctx, p.key(), p.work.Stream, p.work.Ref); err != nil {
+	if p.state, err = p.known(ctx); err != nil {
 		return view{}, false, err
 	}
 	if err := p.step("loaded"); err != nil {

@@ -42,6 +42,8 @@ type pass struct {
 	stream Stream
 	work   ledger.Work
 	state  ledger.State
+	// loaded is the state that came with the claim, until it is used.
+	loaded *ledger.State
 	refs   *resolver
 	// leasing guards lease and until: both sides of a pair are read at once.
 	leasing sync.Mutex

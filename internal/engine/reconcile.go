@@ -23,7 +23,7 @@ var errAgain = errors.New("again from the top")
 // it is believed but the ref.
 func (p *pass) reconcile(ctx context.Context) error {
 	for round := 0; ; round++ {
-		state, err := p.store().Load(ctx, p.key(), p.work.Stream, p.work.Ref)
+		state, err := p.known(ctx)
 		if err != nil {
 			return err
 		}
@@ -41,6 +41,15 @@ func (p *pass) reconcile(ctx context.Context) error {
 			return fault.New(fault.Busy, "the record keeps changing while it is being written").On(p.work.Ref)
 		}
 	}
+}
+
+// known is what the ledger knows of the record, loaded under the lease of this pass.
+func (p *pass) known(ctx context.Context) (ledger.State, error) {
+	if loaded := p.loaded; loaded != nil {
+		p.loaded = nil
+		return *loaded, nil
+	}
+	return p.store().Load(ctx, p.key(), p.work.Stream, p.work.Ref)
 }
 
 // holds tells a version that moved on at the server (412) from a lost lease.
