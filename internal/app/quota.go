@@ -14,10 +14,12 @@ import (
 // Bounds of a Quota.
 const (
 	// blockSize is how many calls are taken from the ledger at a time, and
-	// blockFor how long what is left of them counts: a pause that another
-	// worker was told must reach this one soon.
+	// blockFor how long what is left of them counts.
 	blockSize = 16
 	blockFor  = 500 * time.Millisecond
+	// lookEvery is how often the ledger is asked for a pause that another worker was
+	// told, where calls in hand do not lead there anyway.
+	lookEvery = 25 * time.Millisecond
 	// longestWait is how long a call waits in place; longer waits go back to the
 	// engine. A call under connector.WithPatience waits for half of its time.
 	longestWait = time.Second
@@ -32,6 +34,8 @@ const (
 type QuotaStore interface {
 	// TakeQuota takes up to want calls from the plan of a side.
 	TakeQuota(ctx context.Context, key ledger.Key, side record.Side, lane string, want int, spec ledger.QuotaSpec) (granted int, retryAt time.Time, err error)
+	// SideState reads what is known of a side.
+	SideState(ctx context.Context, key ledger.Key, side record.Side) (ledger.SideState, error)
 	// UpdateSideState reads, changes and writes in one transaction.
 	UpdateSideState(ctx context.Context, key ledger.Key, side record.Side, change func(*ledger.SideState)) (ledger.SideState, error)
 	// Now is the store's clock.
@@ -50,6 +54,8 @@ type Quota struct {
 	mutex  sync.Mutex
 	blocks map[connector.Lane]block
 	paused time.Time
+	// looked is when the ledger was last asked for a pause.
+	looked time.Time
 	// written is when the plan was last written down.
 	written time.Time
 	// underWay counts calls that were let go and whose answer was not seen; lastTake is the latest of them.
@@ -116,8 +122,8 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Wo
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	now := q.now()
-	if pause := q.paused.Sub(now); pause > 0 {
-		return pause, false, nil
+	if pause, err := q.pause(ctx, now); pause > 0 || err != nil {
+		return pause, false, err
 	}
 	begun := q.turns.begun(work)
 	if !begun && !q.turns.mayBegin(now, q.spec.PerMinute) {
@@ -155,6 +161,42 @@ func (q *Quota) try(ctx context.Context, lane connector.Lane, work *connector.Wo
 	q.blocks[lane] = block{left: have.left - 1, until: have.until}
 	q.letGo(now)
 	return 0, q.turns.called(work, now), nil
+}
+
+// Stopped reports whether this worker or another one was told to stop. A ledger that
+// does not answer stops nobody: the call was permitted.
+func (q *Quota) Stopped(ctx context.Context) bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	pause, err := q.pause(ctx, q.now())
+	return err == nil && pause > 0
+}
+
+// pause is for how long nobody calls the side.
+func (q *Quota) pause(ctx context.Context, now time.Time) (time.Duration, error) {
+	if pause := q.paused.Sub(now); pause > 0 {
+		return pause, nil
+	}
+	if now.Sub(q.looked).Abs() < lookEvery {
+		return 0, nil
+	}
+	state, err := q.store.SideState(ctx, q.key, q.side)
+	if err != nil {
+		return 0, err
+	}
+	q.looked = now
+	if state.PausedUntil.IsZero() {
+		return 0, nil
+	}
+	storeNow, err := q.store.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pause := state.PausedUntil.Sub(storeNow)
+	if pause > 0 {
+		q.paused, q.blocks = now.Add(pause), map[connector.Lane]block{}
+	}
+	return pause, nil
 }
 
 // small reports whether the plan is so small that a block of it is a good part of it.

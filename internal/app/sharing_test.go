@@ -120,10 +120,12 @@ func TestAPauseReachesAllWorkers(t *testing.T) {
 	err := first.Take(t.Context(), connector.LaneLive)
 	require.Equal(t, fault.Throttled, fault.CodeOf(err))
 	require.InDelta(t, time.Hour, fault.AfterOf(err), float64(time.Minute))
-	late.Store(int64(blockFor)) // what the other one had in hand no longer counts
+	late.Store(int64(lookEvery)) // the other one has calls in hand, and looks before it uses them
 	require.Equal(t, fault.Throttled, fault.CodeOf(second.Take(t.Context(), connector.LaneLive)))
+	require.True(t, second.Stopped(t.Context()))
 	other := NewQuota(store, key, record.Right, ledger.QuotaSpec{}, clock)
 	require.NoError(t, other.Take(t.Context(), connector.LaneLive), "the other side goes on")
+	require.False(t, other.Stopped(t.Context()))
 }
 
 func TestThePlanIsSharedAndReported(t *testing.T) {

@@ -30,6 +30,10 @@ func (w *window) TakeQuota(_ context.Context, _ ledger.Key, _ record.Side, _ str
 	return granted, time.Now().Add(time.Hour), nil
 }
 
+func (*window) SideState(context.Context, ledger.Key, record.Side) (ledger.SideState, error) {
+	return ledger.SideState{}, nil
+}
+
 func (*window) UpdateSideState(context.Context, ledger.Key, record.Side, func(*ledger.SideState)) (ledger.SideState, error) {
 	return ledger.SideState{}, nil
 }

@@ -21,6 +21,9 @@ type Quota interface {
 	// Take waits for permission to make one call, at most until ctx ends or
 	// wait is over, longer under WithPatience; then fault.Throttled with After.
 	Take(ctx context.Context, lane Lane) error
+	// Stopped reports whether the side has asked to be left alone: a call that was
+	// permitted and has waited since for something else is then not sent.
+	Stopped(ctx context.Context) bool
 	// Observe tells what the vendor's headers said. The vendor's Remaining is
 	// the truth, since others share the plan.
 	Observe(ctx context.Context, seen QuotaSeen)

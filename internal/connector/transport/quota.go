@@ -151,6 +151,9 @@ var _ connector.Quota = Unlimited{}
 // Take returns at once.
 func (Unlimited) Take(context.Context, connector.Lane) error { return nil }
 
+// Stopped never is.
+func (Unlimited) Stopped(context.Context) bool { return false }
+
 // Observe ignores what was seen.
 func (Unlimited) Observe(context.Context, connector.QuotaSeen) {}
 
@@ -202,6 +205,13 @@ func (q *LocalQuota) Take(ctx context.Context, lane connector.Lane) error {
 			return throttled
 		}
 	}
+}
+
+// Stopped reports whether the bucket is paused.
+func (q *LocalQuota) Stopped(context.Context) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.paused.After(q.now())
 }
 
 // try takes a call, or tells how long to wait for one.

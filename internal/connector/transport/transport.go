@@ -181,16 +181,35 @@ func (t *tripper) turn(ctx context.Context, path string) (func(), error) {
 	return turn, nil
 }
 
-// admit waits for a call of the quota and a seat.
+// admit waits for a call of the quota and a seat. While it waited for the seat the
+// side may have asked to be left alone; then it waits for another call.
 func (t *tripper) admit(ctx context.Context) error {
-	if !unmetered(ctx) {
-		if err := t.options.Quota.Take(ctx, connector.LaneOf(ctx)); err != nil {
-			if fault.As(err) != nil {
-				return err
-			}
-			return fault.Wrap(fault.Transient, err, "the call did not get its turn in the quota; it is tried again")
+	for {
+		if err := t.permitted(ctx); err != nil {
+			return err
 		}
+		if err := t.seated(ctx); err != nil {
+			return err
+		}
+		if unmetered(ctx) || !t.options.Quota.Stopped(ctx) {
+			return nil
+		}
+		<-t.seats
 	}
+}
+
+func (t *tripper) permitted(ctx context.Context) error {
+	if unmetered(ctx) {
+		return nil
+	}
+	err := t.options.Quota.Take(ctx, connector.LaneOf(ctx))
+	if err == nil || fault.As(err) != nil {
+		return err
+	}
+	return fault.Wrap(fault.Transient, err, "the call did not get its turn in the quota; it is tried again")
+}
+
+func (t *tripper) seated(ctx context.Context) error {
 	select {
 	case t.seats <- struct{}{}:
 	case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -147,6 +148,8 @@ func (q *quotaSpy) Take(_ context.Context, lane connector.Lane) error {
 	return q.refuse
 }
 
+func (q *quotaSpy) Stopped(context.Context) bool { return false }
+
 func (q *quotaSpy) Observe(_ context.Context, seen connector.QuotaSeen) {
 	q.seen = append(q.seen, seen)
 }
@@ -244,4 +247,48 @@ func (q *quotaWait) Take(context.Context, connector.Lane) error {
 	return nil
 }
 
+func (q *quotaWait) Stopped(context.Context) bool { return false }
+
 func (q *quotaWait) Observe(context.Context, connector.QuotaSeen) {}
+
+// takes counts the calls that were permitted.
+type takes struct {
+	*transport.LocalQuota
+	count atomic.Int32
+}
+
+func (q *takes) Take(ctx context.Context, lane connector.Lane) error {
+	defer q.count.Add(1)
+	return q.LocalQuota.Take(ctx, lane)
+}
+
+// A call that was permitted before a 429, and waits for its seat, is not sent.
+func TestACallThatWaitsForItsSeatHearsOfA429(t *testing.T) {
+	var calls atomic.Int32
+	arrived, release := make(chan struct{}), make(chan struct{})
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) == 1 {
+			close(arrived)
+			<-release
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	quota := &takes{LocalQuota: transport.NewLocalQuota(600, time.Millisecond, time.Now)}
+	client := transport.New(transport.Options{Concurrency: 1, Quota: quota, AllowPrivate: loopback()})
+	var both sync.WaitGroup
+	get := func() error {
+		response, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}
+	both.Go(func() { assert.NoError(t, get()) })
+	<-arrived
+	both.Go(func() { assert.Equal(t, fault.Throttled, fault.CodeOf(get())) })
+	require.Eventually(t, func() bool { return quota.count.Load() == 2 }, 10*time.Second, time.Millisecond)
+	close(release)
+	both.Wait()
+	require.EqualValues(t, 1, calls.Load())
+}
