@@ -149,6 +149,9 @@ func TestRecordsAreListedAndFiltered(t *testing.T) {
 	require.Equal(t, "contacted", entry["new"])
 	require.Equal(t, map[string]any{"kind": "change", "side": "left"}, entry["cause"])
 	require.Empty(t, h.call("GET", base+"/history?field=email", nil).items(t))
+	for _, query := range []string{"/links?stream=&side=&id=r1&state=", "/history?stream=leads&side=&id=&field=", "/conflicts?state=", "/dead-letters?state=&side="} {
+		require.Len(t, h.call("GET", base+query, nil).items(t), 1, "a filter without a value lets all through: %s", query)
+	}
 	for _, query := range []string{"/links?limit=201", "/links?limit=0", "/links?limit=x", "/links?side=up", "/links?state=x", "/links?cursor=junk", "/conflicts?state=x", "/dead-letters?state=x"} {
 		h.call("GET", base+query, nil).problem(t, http.StatusUnprocessableEntity, "usage")
 	}
@@ -229,4 +232,8 @@ func TestGuardAndStatus(t *testing.T) {
 	require.EqualValues(t, 1, h.call("POST", base+"/guard/approve", `{"ids":["hd1"]}`).body["decided"])
 	require.Equal(t, "clear", h.call("GET", base+"/guard", nil).body["state"])
 	require.EqualValues(t, 0, h.call("POST", base+"/guard/reject", `{"all":true}`).body["decided"])
+	h.call("POST", base+"/guard/reject", `{}`).problem(t, http.StatusUnprocessableEntity, "usage")
+	require.NoError(t, h.store.Commit(t.Context(), key, ledger.Commit{PutHeld: []ledger.Held{{ID: "hd2", Stream: "leads", LinkID: "lk1",
+		Ref: record.Ref{Side: record.Right, Object: "contacts", ID: "r1"}, Op: "delete", Since: time.Now(), State: ledger.HeldWaiting}}}))
+	require.EqualValues(t, 1, h.call("POST", base+"/guard/reject", nil).body["decided"], "no body is all of them")
 }

@@ -39,7 +39,7 @@ func bodies() map[string]body {
 		"PATCH /api/v1/dead-letters/:id":                            {func() any { return new(DeadLetterPatch) }, true},
 		"POST /api/v1/dead-letters/:id/discard":                     {func() any { return new(DiscardInput) }, true},
 		"POST /api/v1/connections/:connection/guard/approve":        {func() any { return new(GuardInput) }, true},
-		"POST /api/v1/connections/:connection/guard/reject":         {func() any { return new(GuardInput) }, true},
+		"POST /api/v1/connections/:connection/guard/reject":         {func() any { return new(GuardInput) }, false},
 	}
 }
 

@@ -13,7 +13,7 @@ func (s *Server) ListConflicts(ctx context.Context, request ListConflictsRequest
 	if err != nil {
 		return nil, err
 	}
-	if request.Params.State != nil && !request.Params.State.Valid() {
+	if given(request.Params.State) && !request.Params.State.Valid() {
 		return nil, invalidParameter("state", "open, decided or closed is wanted")
 	}
 	key, err := s.existing(ctx, request.Connection)
@@ -61,12 +61,12 @@ func decisionOf(input ResolveInput) (Decided, error) {
 		return Decided{}, invalidParameter("choose", "left, right or value is wanted")
 	}
 	decided := Decided{Choose: ledger.Choice(input.Choose)}
-	given := len(input.Value) > 0
-	if decided.Choose == ledger.ChooseValue && !given {
+	hasValue := len(input.Value) > 0
+	if decided.Choose == ledger.ChooseValue && !hasValue {
 		return Decided{}, invalidParameter("value", "is missing; null clears the field")
 	}
 	if decided.Choose != ledger.ChooseValue {
-		if given && string(input.Value) != "null" {
+		if hasValue && string(input.Value) != "null" {
 			return Decided{}, invalidParameter("value", "is only for choose: value")
 		}
 		input.Value = nil // some clients send every key they know

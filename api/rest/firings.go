@@ -14,7 +14,7 @@ func (s *Server) ListFirings(ctx context.Context, request ListFiringsRequestObje
 	if err != nil {
 		return nil, err
 	}
-	if request.Params.State != nil && !request.Params.State.Valid() {
+	if given(request.Params.State) && !request.Params.State.Valid() {
 		return nil, invalidParameter("state", "open, done, parked or cancelled is wanted")
 	}
 	key, err := s.existing(ctx, request.Connection)

@@ -5623,10 +5623,13 @@ func (sh *strictHandler) RejectGuard(ctx *gin.Context, connection ConnectionID, 
 		err = binding.Validator.ValidateStruct(&body)
 	}
 	if err != nil {
-		sh.options.RequestErrorHandlerFunc(ctx, err)
-		return
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
 	}
-	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RejectGuard(ctx, request.(RejectGuardRequestObject))

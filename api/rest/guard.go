@@ -70,9 +70,14 @@ func (s *Server) ApproveGuard(ctx context.Context, request ApproveGuardRequestOb
 	return ApproveGuard202JSONResponse(decided), err
 }
 
-// RejectGuard answers POST …/guard/reject.
+// RejectGuard answers POST …/guard/reject; without a body it rejects all.
 func (s *Server) RejectGuard(ctx context.Context, request RejectGuardRequestObject) (RejectGuardResponseObject, error) {
-	decided, err := s.decideGuard(ctx, request.Connection, *request.Body, false)
+	all := true
+	input := GuardInput{All: &all}
+	if request.Body != nil {
+		input = *request.Body
+	}
+	decided, err := s.decideGuard(ctx, request.Connection, input, false)
 	return RejectGuard202JSONResponse(decided), err
 }
 

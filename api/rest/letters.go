@@ -131,7 +131,7 @@ func (s *Server) PutDeadLetterTable(ctx context.Context, request PutDeadLetterTa
 }
 
 func letterFilter(state *DeadLetterState, stream *string, side *Side, code, field *string) (ledger.DeadLetterFilter, error) {
-	if state != nil && !state.Valid() {
+	if given(state) && !state.Valid() {
 		return ledger.DeadLetterFilter{}, invalidParameter("state", "open, replayed, resolved or discarded is wanted")
 	}
 	where, err := sideParameter(side)

@@ -18,7 +18,7 @@ func (s *Server) ListLinks(ctx context.Context, request ListLinksRequestObject) 
 	if filter.Side, err = sideParameter(params.Side); err != nil {
 		return nil, err
 	}
-	if params.State != nil {
+	if given(params.State) {
 		if !params.State.Valid() {
 			return nil, invalidParameter("state", "active, tombstone or detached is wanted")
 		}
@@ -58,7 +58,7 @@ func (s *Server) ListHistory(ctx context.Context, request ListHistoryRequestObje
 }
 
 func sideParameter(side *Side) (record.Side, error) {
-	if side == nil {
+	if !given(side) {
 		return "", nil
 	}
 	if !side.Valid() {
@@ -66,6 +66,9 @@ func sideParameter(side *Side) (record.Side, error) {
 	}
 	return record.Side(*side), nil
 }
+
+// given reports whether a filter has a value: `?side=` filters as little as no side.
+func given[T ~string](filter *T) bool { return filter != nil && *filter != "" }
 
 // value is what a pointer points to, or the zero value.
 func value[T any](pointer *T) T {

@@ -71,7 +71,10 @@ type block struct {
 	until time.Time
 }
 
-var _ connector.Quota = (*Quota)(nil)
+var (
+	_ connector.Quota   = (*Quota)(nil)
+	_ connector.Pausing = (*Quota)(nil)
+)
 
 // NewQuota makes the Quota of a side; now is the local clock.
 func NewQuota(store QuotaStore, key ledger.Key, side record.Side, spec ledger.QuotaSpec, now func() time.Time) *Quota {
@@ -108,6 +111,14 @@ func (q *Quota) Take(ctx context.Context, lane connector.Lane) error {
 			return throttled(wait)
 		}
 	}
+}
+
+// Paused is how long the vendor asks everybody to wait, whoever of us it told.
+func (q *Quota) Paused(ctx context.Context) (time.Duration, error) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	pause, err := q.pause(ctx, q.now())
+	return max(pause, 0), err
 }
 
 func throttled(wait time.Duration) error {

@@ -35,3 +35,29 @@ func TestALaterCallWaitsLongerForThePlan(t *testing.T) {
 	quota.Observe(t.Context(), connector.QuotaSeen{PausedUntil: time.Now().Add(time.Hour)})
 	require.Equal(t, fault.Throttled, fault.CodeOf(quota.Take(connector.WithPatience(ctx), connector.LaneLive)), "longer than half of the call's time")
 }
+
+// A pause that the vendor asked one worker for holds for all, also for what is no call of
+// the plan.
+func TestAPauseIsToldToAllWorkers(t *testing.T) {
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accord.db"), sqlstore.Options{Key: bytes.Repeat([]byte("k"), 32)})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	require.NoError(t, store.Migrate(t.Context()))
+	key := ledger.Key{Tenant: "default", Connection: "cn_1"}
+	told, other := NewQuota(store, key, record.Left, ledger.QuotaSpec{}, time.Now), NewQuota(store, key, record.Left, ledger.QuotaSpec{}, time.Now)
+	for _, quota := range []*Quota{told, other} {
+		pause, err := quota.Paused(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, pause)
+	}
+	told.Observe(t.Context(), connector.QuotaSeen{PausedUntil: time.Now().Add(time.Hour)})
+	for _, quota := range []*Quota{told, other, NewQuota(store, key, record.Left, ledger.QuotaSpec{}, time.Now)} {
+		require.Eventually(t, func() bool {
+			pause, err := quota.Paused(t.Context())
+			return err == nil && pause > 50*time.Minute
+		}, time.Minute, time.Millisecond)
+	}
+	pause, err := NewQuota(store, key, record.Right, ledger.QuotaSpec{}, time.Now).Paused(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, pause, "the other side goes on")
+}

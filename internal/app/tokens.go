@@ -51,6 +51,7 @@ type storedToken struct {
 	Access  string    `json:"access"`
 	Refresh string    `json:"refresh,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
+	Origin  string    `json:"origin,omitempty"`
 }
 
 // Load returns the stored token, zero if there is none.

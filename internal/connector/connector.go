@@ -341,6 +341,8 @@ type Auth struct {
 type Token struct {
 	Access, Refresh string
 	Expires         time.Time
+	// Origin names the consent that the grant began with; empty: not known.
+	Origin string
 }
 
 // TokenStore shares one token among all workers of a connection's side.

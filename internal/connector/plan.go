@@ -29,6 +29,13 @@ type Quota interface {
 	Observe(ctx context.Context, seen QuotaSeen)
 }
 
+// Pausing is a Quota that tells of a pause without taking a call: what is not part of
+// the plan, such as fetching a token, waits for its end too.
+type Pausing interface {
+	// Paused is how long nobody may call the system; zero: there is no pause.
+	Paused(ctx context.Context) (time.Duration, error)
+}
+
 // QuotaSeen is what one answer said about the plan. Zero fields were not said.
 type QuotaSeen struct {
 	Limit, Remaining int

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -93,6 +94,12 @@ func TestObjectsOtherThanPropertiesAreSentWhole(t *testing.T) {
 }
 
 func TestForgottenCursorBeginsAgain(t *testing.T) {
+	for _, status := range []int{400, 404, 409, 410, 422} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) { beginsAgain(t, status) })
+	}
+}
+
+func beginsAgain(t *testing.T, status int) {
 	forgotten := true
 	conn, s := scripted(t, connector.Capabilities{UpdatedFilter: true}, func(r *http.Request) (int, string) {
 		switch cursor := r.URL.Query().Get("cursor"); {
@@ -100,7 +107,7 @@ func TestForgottenCursorBeginsAgain(t *testing.T) {
 			return 200, `{"items":[` + contact + `],"next_cursor":"n1"}`
 		case forgotten:
 			forgotten = false
-			return 400, `{"error":{"type":"invalid","code":"cursor_expired"}}`
+			return status, `{"error":{"type":"invalid","code":"cursor_expired"}}`
 		}
 		return 200, `{"items":[],"next_cursor":null}`
 	})

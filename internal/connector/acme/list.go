@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -78,7 +79,7 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 		}
 	}
 	got, err := c.page(ctx, object, at.query())
-	if fault.Is(err, fault.Invalid) && at.Vendor != "" && at.Anew < maxAnew {
+	if forgotten(err) && at.Vendor != "" && at.Anew < maxAnew {
 		at = place{Since: at.Since, Size: at.Size, Anew: at.Anew + 1}
 		got, err = c.page(ctx, object, at.query())
 	}
@@ -98,6 +99,14 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	}
 	page.Next = at.encode()
 	return page, nil
+}
+
+// forgotten reports whether the vendor refuses a cursor for good; no page says with which
+// status it does.
+func forgotten(err error) bool {
+	coded := fault.As(err)
+	return fault.Is(err, fault.Invalid) || coded != nil && coded.VendorCode != "" &&
+		(coded.Status == http.StatusNotFound || coded.Status == http.StatusConflict || coded.Status == http.StatusGone)
 }
 
 func (p place) query() url.Values {

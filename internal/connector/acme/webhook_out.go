@@ -17,13 +17,34 @@ const hooksPath = "/hooks"
 const maxHookPages = 50
 
 // EnsureWebhook finds the hook by its address, and registers, corrects or
-// switches it on. Other hooks are left alone.
+// switches it on. Other hooks are left alone. No page says that what is only read
+// (users) has events: a vendor that refuses them is asked for the others.
 func (c *client) EnsureWebhook(ctx context.Context, spec connector.WebhookSpec) (connector.WebhookState, error) {
-	events, err := wantedEvents(spec.Objects)
-	if err != nil {
+	if _, err := wantedEvents(spec.Objects); err != nil {
 		return connector.WebhookState{}, err
 	}
 	hooks, err := c.hooks(ctx)
+	if err != nil {
+		return connector.WebhookState{}, err
+	}
+	state, err := c.ensured(ctx, spec, hooks, spec.Objects)
+	if others := creatable(spec.Objects); fault.Is(err, fault.Invalid) && len(others) > 0 && len(others) < len(spec.Objects) {
+		return c.ensured(ctx, spec, hooks, others)
+	}
+	return state, err
+}
+
+// creatable are those of the collections that can be written.
+func creatable(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		object, known := objectOf(name)
+		return known && !object.Creatable
+	})
+}
+
+// ensured sees to a hook for the events of some collections.
+func (c *client) ensured(ctx context.Context, spec connector.WebhookSpec, hooks []transport.Hook, objects []string) (connector.WebhookState, error) {
+	events, err := wantedEvents(objects)
 	if err != nil {
 		return connector.WebhookState{}, err
 	}

@@ -1,8 +1,10 @@
 package acme_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +100,40 @@ func FuzzParseWebhook(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A vendor that knows no events of users still tells of all others.
+func TestEventsThatTheVendorDoesNotHaveAreLeftOut(t *testing.T) {
+	var hook map[string]any
+	var calls *script
+	conn, s := scripted(t, connector.Capabilities{}, func(r *http.Request) (int, string) {
+		if r.Method == http.MethodGet {
+			listed, err := json.Marshal(map[string]any{"items": []any{hook}, "next_cursor": nil})
+			require.NoError(t, err)
+			return 200, string(listed)
+		}
+		body := calls.bodies[len(calls.bodies)-1]
+		if strings.Contains(body, "user.") {
+			return 422, `{"error":{"type":"invalid","code":"unknown_event"}}`
+		}
+		hook = map[string]any{}
+		require.NoError(t, json.Unmarshal([]byte(body), &hook))
+		hook["id"] = "hk_1"
+		return 201, `{"id":"hk_1","active":true}`
+	})
+	calls = s
+	spec := connector.WebhookSpec{URL: "https://accord.example/right", Secret: "s", Objects: []string{"contacts", "users"}}
+	for range 2 {
+		state, err := conn.EnsureWebhook(t.Context(), spec)
+		require.NoError(t, err)
+		require.Equal(t, connector.WebhookState{ID: "hk_1", Active: true}, state)
+	}
+	require.Equal(t, []any{"contact.created", "contact.deleted", "contact.merged", "contact.updated"}, hook["events"])
+	writes := 0
+	for _, sent := range s.sent {
+		if sent.Method != http.MethodGet {
+			writes++
+		}
+	}
+	require.Equal(t, 3, writes, "refused, made; refused again, and right as it is")
 }

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"sync"
 	"time"
@@ -210,23 +212,24 @@ func (s *TokenSource) renew(ctx context.Context, stale connector.Token) (connect
 // mint asks the token endpoint. The caller (the store) stores the result, new
 // refresh token included, before anybody uses it.
 func (s *TokenSource) mint(ctx context.Context, old connector.Token) (connector.Token, error) {
-	refresh := ""
+	refresh, origin := "", old.Origin
 	if s.auth.Kind == KindAuthorizationCode {
 		if refresh = old.Refresh; refresh == "" {
-			refresh = s.auth.RefreshToken
+			refresh, origin = s.auth.RefreshToken, s.origin()
 		}
 	}
 	asked := s.now()
 	token, err := s.grant(withoutQuota(ctx), refresh)
-	if fault.Is(err, fault.Auth) && refresh != "" && refresh != s.auth.RefreshToken {
-		// The stored grant is dead: consent may have been given anew since.
-		refresh = s.auth.RefreshToken
+	if fault.Is(err, fault.Auth) && refresh != "" && refresh != s.auth.RefreshToken && origin != s.origin() {
+		// The stored grant is dead: consent may have been given anew since. The token
+		// that it began with itself is used up: sending it again would end the grant.
+		refresh, origin = s.auth.RefreshToken, s.origin()
 		token, err = s.grant(withoutQuota(ctx), refresh)
 	}
 	if err != nil {
 		return connector.Token{}, err
 	}
-	minted := connector.Token{Access: token.AccessToken, Refresh: token.RefreshToken}
+	minted := connector.Token{Access: token.AccessToken, Refresh: token.RefreshToken, Origin: origin}
 	if minted.Refresh == "" {
 		minted.Refresh = refresh
 	}
@@ -235,6 +238,12 @@ func (s *TokenSource) mint(ctx context.Context, old connector.Token) (connector.
 		minted.Expires = asked.Add(life - min(life/10, time.Minute))
 	}
 	return minted, nil
+}
+
+// origin names the consent of the settings without telling its token.
+func (s *TokenSource) origin() string {
+	sum := sha256.Sum256([]byte(s.auth.RefreshToken))
+	return hex.EncodeToString(sum[:8])
 }
 
 func storeFault(err error) error {

@@ -257,3 +257,64 @@ func TestMintsAreNotPartOfThePlan(t *testing.T) {
 	require.Empty(t, spy.lanes)
 	require.Empty(t, spy.seen)
 }
+
+// The token that a grant began with is used up by the first mint. A server that refuses
+// the present one for a while would take it for stolen and end the grant.
+func TestAUsedRefreshTokenIsNotSentAgain(t *testing.T) {
+	f := newFixture(t, transport.KindAuthorizationCode)
+	require.Equal(t, "a1", access(t, f.source(t, true)))
+	f.now = f.now.Add(time.Hour)
+	f.issuer.status = http.StatusUnauthorized
+	_, err := f.source(t, true).Token(context.Background())
+	require.Equal(t, fault.Auth, fault.CodeOf(err))
+	f.issuer.status = 0
+	require.Equal(t, "a2", access(t, f.source(t, true)), "credentials that work again are all it takes")
+	for _, asked := range f.issuer.asked[1:] {
+		require.Equal(t, "r1", asked["refresh_token"])
+	}
+}
+
+// A pause that the token endpoint asks for is one of the system, and one that any other
+// call was told of keeps the token endpoint from being asked.
+func TestAPauseHoldsForTheTokenEndpoint(t *testing.T) {
+	for _, form := range []bool{false, true} {
+		f := newFixture(t, "")
+		throttles := true
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if throttles {
+				w.Header().Set("Retry-After", "7")
+				w.Header().Set("RateLimit-Remaining", "3")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			f.issuer.ServeHTTP(w, r)
+		})
+		f.auth.TokenURL = url
+		spy := &pausingSpy{}
+		client := transport.New(transport.Options{AllowPrivate: loopback(), Quota: spy, Now: noon})
+		grant := transport.JSONGrant(client, f.auth, "SalesOS", noon)
+		if form {
+			grant = transport.FormGrant(client, f.auth, "Acme", noon)
+		}
+		source, err := transport.NewTokenSource(connector.Config{Auth: f.auth, Now: noon}, "System", grant)
+		require.NoError(t, err)
+		_, err = source.Token(context.Background())
+		require.Equal(t, fault.Throttled, fault.CodeOf(err))
+		require.Equal(t, []connector.QuotaSeen{{PausedUntil: noon().Add(7 * time.Second)}}, spy.seen, "and nothing of the plan")
+		throttles, spy.pause = false, 5*time.Second
+		_, err = source.Token(context.Background())
+		require.Equal(t, fault.Throttled, fault.CodeOf(err))
+		require.Equal(t, 5*time.Second, fault.AfterOf(err))
+		require.Empty(t, f.issuer.asked)
+		spy.pause = 0
+		require.Equal(t, "a1", access(t, source))
+	}
+}
+
+// pausingSpy is a quota that knows of a pause.
+type pausingSpy struct {
+	quotaSpy
+	pause time.Duration
+}
+
+func (q *pausingSpy) Paused(context.Context) (time.Duration, error) { return q.pause, nil }

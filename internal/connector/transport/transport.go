@@ -157,22 +157,54 @@ func (t *tripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		done()
 		return nil, err
 	}
-	if !unmetered(ctx) {
-		t.options.Quota.Observe(ctx, ParseQuota(response.StatusCode, t.options.Plan.usual(response.Header), t.options.Now()))
-	}
+	t.observe(ctx, response)
 	response.Body = &cappedBody{inner: response.Body, left: most, limit: most, done: done}
 	return response, nil
+}
+
+// observe tells the quota what an answer said. That of a call outside of the plan says
+// nothing of it, but a pause that it asks for is one of the whole system.
+func (t *tripper) observe(ctx context.Context, response *http.Response) {
+	seen := ParseQuota(response.StatusCode, t.options.Plan.usual(response.Header), t.options.Now())
+	if unmetered(ctx) {
+		if seen.PausedUntil.IsZero() {
+			return
+		}
+		seen = connector.QuotaSeen{PausedUntil: seen.PausedUntil}
+	}
+	t.options.Quota.Observe(ctx, seen)
+}
+
+// pausedNow refuses a call outside of the plan while the system asks for a pause.
+func (t *tripper) pausedNow(ctx context.Context) error {
+	pausing, ok := t.options.Quota.(connector.Pausing)
+	if !ok {
+		return nil
+	}
+	pause, err := pausing.Paused(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Transient, err, "it is not known whether the system may be called; it is tried again")
+	}
+	if pause <= 0 {
+		return nil
+	}
+	late := fault.New(fault.Throttled, "the system asked for a pause; the side waits")
+	late.After = pause
+	return late
 }
 
 // turn waits for the turn of a call, for a call of the quota and for a seat. What it
 // answers is called when the answer has begun.
 func (t *tripper) turn(ctx context.Context, path string) (func(), error) {
 	turn := func() {}
-	if !unmetered(ctx) {
-		var err error
-		if turn, err = t.paces.take(ctx, path); err != nil {
-			return nil, err
-		}
+	var err error
+	if unmetered(ctx) {
+		err = t.pausedNow(ctx)
+	} else {
+		turn, err = t.paces.take(ctx, path)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := t.admit(ctx); err != nil {
 		turn()
