@@ -63,6 +63,8 @@ type Orchestrator interface {
 	// Nudge tells the connection's workflow to look at its inbox, and starts it
 	// if it does not run.
 	Nudge(ctx context.Context, key ledger.Key) error
+	// Activate brings a connection up, unless that is under way.
+	Activate(ctx context.Context, key ledger.Key) error
 	// EnsureConflict starts the workflow of a conflict if it does not run.
 	EnsureConflict(ctx context.Context, key ledger.Key, conflictID string) error
 	// EnsureRun starts the workflow of a running run if it does not run.

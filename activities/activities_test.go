@@ -370,7 +370,7 @@ func TestHousekeepTendsWebhooksAndLostRuns(t *testing.T) {
 	require.Len(t, urls, 1)
 }
 
-// A webhook that a vendor switched off is noticed by a compare, and by no poll; a side
+// A webhook that a vendor switched off is noticed by a compare, and by no run of polls; a side
 // that does not answer does not hold the run up.
 func TestACompareLooksAtTheWebhooks(t *testing.T) {
 	r := newRig(t)

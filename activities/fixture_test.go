@@ -168,6 +168,7 @@ type fakeOrchestrator struct {
 	plans     []ComparePlan
 	gone      []string
 	stopped   []string
+	activated []string
 	err       error
 }
 
@@ -180,6 +181,10 @@ func (o *fakeOrchestrator) note(do func()) error {
 
 func (o *fakeOrchestrator) Nudge(_ context.Context, key ledger.Key) error {
 	return o.note(func() { o.nudged = append(o.nudged, key) })
+}
+
+func (o *fakeOrchestrator) Activate(_ context.Context, key ledger.Key) error {
+	return o.note(func() { o.activated = append(o.activated, key.Connection) })
 }
 
 func (o *fakeOrchestrator) EnsureConflict(_ context.Context, _ ledger.Key, id string) error {

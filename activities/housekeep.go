@@ -17,7 +17,8 @@ type HousekeepOut struct {
 }
 
 // Housekeep looks after what changes slowly: webhooks that a vendor switched
-// off, fields that it changed, what a server could not tell while it was empty, running runs whose workflow is gone, schedules that a Temporal set up
+// off, fields that it changed, what a server could not tell while it was empty, activations that gave up, running
+// runs whose workflow is gone, schedules that a Temporal set up
 // anew does not know, rows past their retention.
 func (a *Poller) Housekeep(ctx context.Context) (HousekeepOut, error) {
 	return many(ctx, a.Log, func() (HousekeepOut, error) {
@@ -45,11 +46,24 @@ func (a *Poller) Housekeep(ctx context.Context) (HousekeepOut, error) {
 	})
 }
 
-// tend looks after one connection; its failures are its own.
+// tend looks after one connection; its failures are its own. One whose activation gave
+// up is activated once more: what refused us may take us by now.
 func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *HousekeepOut) {
-	if connection.State != ledger.Active {
-		return
+	var err error
+	switch {
+	case connection.State == ledger.Failing && !connection.Restored.Waiting():
+		err = a.Orchestrator.Activate(ctx, connection.Key)
+	case connection.State == ledger.Active:
+		err = a.tendActive(ctx, connection)
 	}
+	if err != nil {
+		out.Failed++
+		a.Log.WithField("connection", connection.Key.String()).WithField("code", fault.CodeOf(err)).
+			Warn("a connection was not looked after; the next round tries again")
+	}
+}
+
+func (a *Poller) tendActive(ctx context.Context, connection ledger.Connection) error {
 	err := a.ensureRuns(ctx, connection)
 	if urls := a.webhookURLs(connection.Key); err == nil && len(urls) > 0 {
 		err = a.Engine.EnsureWebhooks(ctx, connection.Key, urls)
@@ -70,21 +84,17 @@ func (a *Poller) tend(ctx context.Context, connection ledger.Connection, out *Ho
 		// A Temporal that was set up anew knows none of the schedules.
 		_, err = a.putSchedules(ctx, connection.Key)
 	}
-	if err != nil {
-		out.Failed++
-		a.Log.WithField("connection", connection.Key.String()).WithField("code", fault.CodeOf(err)).
-			Warn("a connection was not looked after; the next round tries again")
-	}
+	return err
 }
 
 // compareNow starts the comparisons that are due because a vendor lost events:
 // a delete that no webhook told of is seen by nothing else.
-func (a *Poller) compareNow(ctx context.Context, key ledger.Key) error {
-	now, err := a.Store.Now(ctx)
+func (o Options) compareNow(ctx context.Context, key ledger.Key) error {
+	now, err := o.Store.Now(ctx)
 	if err != nil {
 		return err
 	}
-	streams, err := a.Store.StreamStates(ctx, key)
+	streams, err := o.Store.StreamStates(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -92,11 +102,15 @@ func (a *Poller) compareNow(ctx context.Context, key ledger.Key) error {
 		if stream.NextCompareAt.IsZero() || stream.NextCompareAt.After(now) {
 			continue
 		}
-		if _, _, err := a.Orchestrator.StartRun(ctx, key, ledger.RunCompare, stream.Stream); err != nil {
+		if _, _, err := o.Orchestrator.StartRun(ctx, key, ledger.RunCompare, stream.Stream); err != nil {
 			return err
 		}
-		stream.NextCompareAt = time.Time{}
-		if err := a.Store.PutStreamState(ctx, key, stream); err != nil {
+		begun := func(state *ledger.StreamState) {
+			if state.NextCompareAt.Equal(stream.NextCompareAt) {
+				state.NextCompareAt = time.Time{} // else it is due once more
+			}
+		}
+		if err := o.Store.ChangeStreamState(ctx, key, stream.Stream, begun); err != nil {
 			return err
 		}
 	}

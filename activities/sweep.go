@@ -26,6 +26,9 @@ const (
 	sweepLimit = 100
 	// fallbackGrace leaves a conflict's own workflow the first try at its deadline.
 	fallbackGrace = 5 * time.Second
+	// webhooksEvery is the least pause between two looks of a sweep at the webhooks of
+	// one connection.
+	webhooksEvery = 20 * time.Second
 	// lastPolls is how long a sweep that ends waits for its polls.
 	lastPolls = 10 * time.Second
 )
@@ -55,7 +58,7 @@ func (a *Poller) Sweep(ctx context.Context, in SweepIn) (SweepOut, error) {
 	return many(ctx, a.Log, func() (SweepOut, error) {
 		note, stop := beating(ctx)
 		defer stop()
-		s := &sweep{Options: a.Options, in: in, nudged: map[ledger.Key]time.Time{}, fallen: map[string]bool{}, note: note}
+		s := &sweep{Options: a.Options, in: in, nudged: map[ledger.Key]time.Time{}, hooked: map[ledger.Key]time.Time{}, fallen: map[string]bool{}, note: note}
 		return s.run(ctx, activity.GetWorkerStopChannel(ctx))
 	})
 }
@@ -71,6 +74,7 @@ type sweep struct {
 	out           SweepOut
 	running       int
 	nudged        map[ledger.Key]time.Time
+	hooked        map[ledger.Key]time.Time
 	lastConflicts time.Time
 	// fallen holds the conflicts past their deadline that this sweep tried.
 	fallen map[string]bool
@@ -169,6 +173,9 @@ func (s *sweep) startPoll(ctx context.Context, poll ledger.DuePoll) {
 			// else nudges while this nudge counts as under way: it is never left out.
 			s.tell(context.WithoutCancel(ctx), poll.Key, s.Now())
 		}
+		if result.Enqueued > 0 && err == nil {
+			s.count(s.lookAtWebhooks(ctx, poll.Key), poll.Key, "the webhooks were not looked at; housekeeping will")
+		}
 		return nil
 	})
 }
@@ -181,6 +188,28 @@ func (s *sweep) poll(ctx context.Context, poll ledger.DuePoll) (result engine.Po
 		}
 	}()
 	return s.Engine.Poll(ctx, poll.Key, poll.State.Stream)
+}
+
+// lookAtWebhooks asks the vendors whether they still call us, after a poll has found what
+// no event had told of: one that has switched our webhook off calls no more, and what it
+// has not told of meanwhile is compared.
+func (s *sweep) lookAtWebhooks(ctx context.Context, key ledger.Key) error {
+	urls, now := s.webhookURLs(key), s.Now()
+	s.mu.Lock()
+	wait := len(urls) == 0 || now.Sub(s.hooked[key]) < webhooksEvery
+	if !wait {
+		s.hooked[key] = now
+	}
+	s.mu.Unlock()
+	if wait {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, webhooksTime)
+	defer cancel()
+	if err := s.Engine.EnsureWebhooks(ctx, key, urls); err != nil {
+		return err
+	}
+	return s.compareNow(ctx, key)
 }
 
 func (s *sweep) nudgeOnce(ctx context.Context, key ledger.Key) {

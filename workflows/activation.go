@@ -16,6 +16,9 @@ import (
 type ActivationInput struct {
 	Key    ledger.Key
 	Tuning Tuning
+	// Live: the connection was active when this was asked for, so that it only takes
+	// over an edit. Whoever pauses it meanwhile has the last word.
+	Live bool
 }
 
 // ActivationStatus is how far an activation has come.
@@ -107,7 +110,7 @@ func (a *activation) step(ctx workflow.Context, summary string) {
 }
 
 // check waits for systems that do not answer, and gives up on credentials that
-// are refused again and again.
+// are refused again and again, unless they worked before.
 func (a *activation) check(ctx workflow.Context) error {
 	var steps *activities.Lifecycle
 	refused, pause := 0, unreachableRest
@@ -123,7 +126,7 @@ func (a *activation) check(ctx workflow.Context) error {
 		if err == nil && len(out.Problems) == 0 {
 			return a.cleared(ctx)
 		}
-		problem, hopeless := describe(out.Problems, err)
+		problem, hopeless := a.describe(out.Problems, err)
 		if hopeless {
 			refused++
 		}
@@ -151,6 +154,9 @@ func (a *activation) wait(ctx workflow.Context, problem string, hopeless bool, p
 	if !told {
 		// A new version of a connection that works goes on working meanwhile.
 		in := activities.SetStateIn{Key: a.in.Key, State: ledger.Draft, Reason: "waiting: " + problem, Unless: ledger.Active}
+		if a.in.Live {
+			in.State, in.Unless = ledger.Active, ledger.Paused
+		}
 		if err := a.store(ctx, in); err != nil {
 			return err
 		}
@@ -166,8 +172,14 @@ func (a *activation) cleared(ctx workflow.Context) error {
 	return nil
 }
 
+// setState stores how the activation ended; the pause of a connection that worked
+// when it began holds.
 func (a *activation) setState(ctx workflow.Context, state ledger.ConnectionState, reason string) error {
-	return a.store(ctx, activities.SetStateIn{Key: a.in.Key, State: state, Reason: reason})
+	in := activities.SetStateIn{Key: a.in.Key, State: state, Reason: reason}
+	if a.in.Live {
+		in.Unless = ledger.Paused
+	}
+	return a.store(ctx, in)
 }
 
 func (a *activation) store(ctx workflow.Context, in activities.SetStateIn) error {
@@ -195,8 +207,9 @@ func (a *activation) undoAll(ctx workflow.Context, cause error) {
 }
 
 // describe puts problems into one text for people. Hopeless ones need a person:
-// refused credentials, missing scopes, wrong settings.
-func describe(problems []activities.SideProblem, err error) (text string, hopeless bool) {
+// refused credentials, missing scopes, wrong settings. A connection that works waits
+// for credentials and scopes as it does without an edit.
+func (a *activation) describe(problems []activities.SideProblem, err error) (text string, hopeless bool) {
 	if err != nil {
 		return reasonOf(err), false
 	}
@@ -208,7 +221,8 @@ func describe(problems []activities.SideProblem, err error) (text string, hopele
 			text += string(problem.Side) + ": "
 		}
 		text += problem.Reason
-		hopeless = hopeless || !fault.Retryable(problem.Code) || problem.Code == fault.Auth || problem.Code == fault.Forbidden
+		refused := !a.in.Live && (problem.Code == fault.Auth || problem.Code == fault.Forbidden)
+		hopeless = hopeless || refused || !fault.Retryable(problem.Code)
 	}
 	return text, hopeless
 }

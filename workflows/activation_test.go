@@ -111,6 +111,31 @@ func TestActivationWaitsForSystemsThatDoNotAnswer(t *testing.T) {
 	require.Len(t, s.state, 2, "people are told once, and that it is active")
 }
 
+// An edit of a connection that works is taken over beside its work: whoever pauses it
+// meanwhile has the last word, and while a system does not answer, or refuses us, it is
+// neither a draft nor failing.
+func TestTakingOverAnEditLeavesAPauseAlone(t *testing.T) {
+	env := newEnv(t)
+	mockCheck(env, answers(problem(fault.Transient), problem(fault.Auth), problem(fault.Auth), problem(fault.Forbidden), problem(fault.Auth), activities.CheckOut{}))
+	s := mockSteps(env, "ProbeSystems", "EnsureWebhooks", "ScheduleStreams", "PutSchedules")
+	env.OnActivity("OpenRun", anything(), anything()).Return(activities.OpenRunOut{}, nil).Once()
+	env.ExecuteWorkflow(Activation, ActivationInput{Key: testKey(), Live: true})
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []activities.SetStateIn{
+		{Key: testKey(), State: ledger.Active, Reason: "waiting: left: SalesOS says no", Unless: ledger.Paused},
+		{Key: testKey(), State: ledger.Active, Unless: ledger.Paused},
+	}, s.state)
+}
+
+func TestAnEditThatCannotBeTakenOverLeavesAPauseAlone(t *testing.T) {
+	env := newEnv(t)
+	mockCheck(env, answers(problem(fault.Invalid)))
+	s := mockSteps(env)
+	env.ExecuteWorkflow(Activation, ActivationInput{Key: testKey(), Live: true})
+	require.Error(t, env.GetWorkflowError())
+	require.Equal(t, []activities.SetStateIn{{Key: testKey(), State: ledger.Failing, Reason: "left: SalesOS says no", Unless: ledger.Paused}}, s.state)
+}
+
 func TestActivationThatFailsIsUndoneLastFirst(t *testing.T) {
 	env := newEnv(t)
 	mockCheck(env, answers(activities.CheckOut{}))

@@ -118,14 +118,15 @@ func (s *Server) UpdateConnection(ctx context.Context, request UpdateConnectionR
 		return nil, err
 	}
 	s.nudge(ctx, connection.Key)
-	if connection.State == ledger.Active {
+	if connection.State == ledger.Active || connection.State == ledger.Failing && !connection.Restored.Waiting() {
 		s.reactivate(ctx, connection.Key)
 	}
 	return UpdateConnection200JSONResponse(connectionOf(connection, s.baseURL(ctx), true)), nil
 }
 
 // reactivate lets an edit take effect everywhere: webhooks with their secrets,
-// schedules, and a first load for fields that have no common past yet. The edit
+// schedules, and a first load for fields that have no common past yet; an activation
+// that gave up is tried with what was corrected. The edit
 // is stored by now: a Temporal that does not answer only delays the rest, and
 // activating once more makes up for it.
 func (s *Server) reactivate(ctx context.Context, key ledger.Key) {

@@ -10,7 +10,8 @@ import (
 	"github.com/accord-sync/accord/workflows"
 )
 
-// Activate begins to bring a connection up, or joins the activation under way.
+// Activate begins to bring a connection up, or joins the activation under way. One
+// that is paused goes on at once, and takes over what was edited beside its work.
 func (c *Control) Activate(ctx context.Context, key ledger.Key) error {
 	connection, err := c.Store.Connection(ctx, key)
 	if err != nil {
@@ -19,8 +20,18 @@ func (c *Control) Activate(ctx context.Context, key ledger.Key) error {
 	if connection.Restored.Waiting() {
 		return fault.New(fault.Conflict, "connection %s: %s", key, connection.StateReason)
 	}
+	live := connection.State == ledger.Active || connection.State == ledger.Paused
+	if err := c.bringUp(ctx, key, live); err != nil || connection.State != ledger.Paused {
+		return err
+	}
+	// An activation leaves a pause alone.
+	return c.goOn(ctx, key)
+}
+
+// bringUp starts the activation, or joins it; live: of a connection that works or is paused.
+func (c *Control) bringUp(ctx context.Context, key ledger.Key, live bool) error {
 	options := c.start(workflows.ActivationID(key), "Brings connection "+key.Connection+" up")
-	return c.ensure(ctx, options, workflows.ActivationType, workflows.ActivationInput{Key: key, Tuning: c.Tuning})
+	return c.ensure(ctx, options, workflows.ActivationType, workflows.ActivationInput{Key: key, Tuning: c.Tuning, Live: live})
 }
 
 // Pause stops all work on a connection; reason is for people. Changes that
@@ -31,7 +42,10 @@ func (c *Control) Pause(ctx context.Context, key ledger.Key, reason string) erro
 	if err != nil {
 		return err
 	}
-	if connection.State != ledger.Active && connection.State != ledger.Paused {
+	if connection.State == ledger.Paused {
+		return nil
+	}
+	if connection.State != ledger.Active {
 		return fault.New(fault.Conflict, "connection %s is %s: only an active one can be paused", key, connection.State)
 	}
 	if err := c.Store.SetConnectionState(ctx, key, ledger.Paused, reason); err != nil {
@@ -41,8 +55,9 @@ func (c *Control) Pause(ctx context.Context, key ledger.Key, reason string) erro
 	return nil
 }
 
-// Resume goes on with a paused connection; all its polls are due at once, since
-// webhooks may have been missed. Conflict when it has to be activated first.
+// Resume goes on with a paused connection, and takes over what was edited meanwhile; all
+// its polls are due at once, since webhooks may have been missed. Conflict when it has to
+// be activated first.
 func (c *Control) Resume(ctx context.Context, key ledger.Key) error {
 	connection, err := c.Store.Connection(ctx, key)
 	if err != nil {
@@ -51,6 +66,39 @@ func (c *Control) Resume(ctx context.Context, key ledger.Key) error {
 	if connection.State != ledger.Active && connection.State != ledger.Paused {
 		return fault.New(fault.Conflict, "connection %s is %s: activate it", key, connection.State)
 	}
+	edited, err := c.editedWhilePaused(ctx, connection)
+	if err != nil {
+		return err
+	}
+	if edited {
+		// First, so that whoever is told that this failed may ask again.
+		if err := c.bringUp(ctx, key, true); err != nil {
+			return err
+		}
+	}
+	return c.goOn(ctx, key)
+}
+
+// soonAfter is within which an edit before a pause counts as one after it: taking over
+// an edit twice costs a listing, and is no harm.
+const soonAfter = 10 * time.Second
+
+// editedWhilePaused reports whether a paused connection has got a new version since it
+// was paused: nothing else touches it then.
+func (c *Control) editedWhilePaused(ctx context.Context, connection ledger.Connection) (bool, error) {
+	if connection.State != ledger.Paused || connection.Version <= 1 {
+		return false, nil
+	}
+	now, err := c.Store.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	replaced, err := c.Store.ReplacedVersions(ctx, connection.Key, now.Sub(connection.UpdatedAt)+soonAfter)
+	return len(replaced) > 0, err
+}
+
+// goOn lets an active or paused connection work.
+func (c *Control) goOn(ctx context.Context, key ledger.Key) error {
 	if err := c.Store.SetConnectionState(ctx, key, ledger.Active, ""); err != nil {
 		return err
 	}
@@ -94,8 +142,8 @@ func (c *Control) pollNow(ctx context.Context, key ledger.Key) error {
 		return err
 	}
 	for _, stream := range streams {
-		stream.NextPollAt = now
-		if err := c.Store.PutStreamState(ctx, key, stream); err != nil {
+		due := func(state *ledger.StreamState) { state.NextPollAt = now }
+		if err := c.Store.ChangeStreamState(ctx, key, stream.Stream, due); err != nil {
 			return err
 		}
 	}

@@ -89,6 +89,56 @@ func TestPauseAndResume(t *testing.T) {
 	require.WithinDuration(t, time.Now(), streams[0].NextPollAt, time.Minute)
 }
 
+// A connection that is paused goes on when it is activated, also where an activation is
+// under way already: that one leaves a pause alone.
+func TestActivate(t *testing.T) {
+	for state, live := range map[ledger.ConnectionState]bool{ledger.Draft: false, ledger.Failing: false, ledger.Active: true, ledger.Paused: true} {
+		t.Run(string(state), func(t *testing.T) {
+			r := newRig(t)
+			require.NoError(t, r.Store.SetConnectionState(t.Context(), r.key, state, ""))
+			if state == ledger.Paused {
+				r.expectNudge()
+			}
+			r.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, workflows.ActivationType,
+				workflows.ActivationInput{Key: r.key, Tuning: r.Tuning, Live: live}).Return(nil, nil).Once()
+			require.NoError(t, r.Activate(t.Context(), r.key))
+			stored, err := r.Store.Connection(t.Context(), r.key)
+			require.NoError(t, err)
+			if live {
+				state = ledger.Active
+			}
+			require.Equal(t, state, stored.State)
+		})
+	}
+}
+
+// What was edited during a pause is taken over when the connection goes on; a Temporal
+// that does not answer leaves it paused, so that it can be asked again.
+func TestResumeTakesOverAnEdit(t *testing.T) {
+	r := newRig(t)
+	activation := workflows.ActivationInput{Key: r.key, Tuning: r.Tuning, Live: true}
+	require.NoError(t, r.Store.SetConnectionState(t.Context(), r.key, ledger.Active, ""))
+	r.expectNudge()
+	require.NoError(t, r.Pause(t.Context(), r.key, "stocktaking"))
+	edited, err := r.Store.Connection(t.Context(), r.key)
+	require.NoError(t, err)
+	edited.Version++
+	require.NoError(t, r.Store.UpdateConnection(t.Context(), edited))
+	require.NoError(t, r.Pause(t.Context(), r.key, "again"))
+	state := func() ledger.ConnectionState {
+		stored, err := r.Store.Connection(t.Context(), r.key)
+		require.NoError(t, err)
+		return stored.State
+	}
+	r.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, workflows.ActivationType, activation).Return(nil, serviceerror.NewUnavailable("down")).Once()
+	require.Equal(t, fault.Unavailable, fault.CodeOf(r.Resume(t.Context(), r.key)))
+	require.Equal(t, ledger.Paused, state())
+	r.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, workflows.ActivationType, activation).Return(nil, nil).Once()
+	r.expectNudge()
+	require.NoError(t, r.Resume(t.Context(), r.key))
+	require.Equal(t, ledger.Active, state())
+}
+
 // healthy lets Temporal answer, or not, when it is asked for its health.
 func (r *rig) healthy(err error) {
 	r.temporal.On("CheckHealth", mock.Anything, mock.Anything).Return(&client.CheckHealthResponse{}, err).Once()

@@ -139,8 +139,9 @@ func (e *Engine) EnsureWebhooks(ctx context.Context, key ledger.Key, urls map[re
 	for _, side := range record.Sides() {
 		secret := in.Integration.System(side).Webhook.Secret
 		if urls[side] == "" || secret == "" {
-			if err := e.putWebhook(ctx, in, side, connector.WebhookState{}, "none", ""); err != nil {
-				return err
+			// Whoever calls us with a secret that is not there any more is refused.
+			if err := e.removeWebhook(ctx, in, side); err != nil {
+				failed = errors.Join(failed, err)
 			}
 			continue
 		}
@@ -167,7 +168,12 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	if on {
 		return e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "active", url)
 	}
+	// That it was off is known until its gap is due to be compared, whatever fails, or
+	// is killed, on the way: once it is on again nobody can tell.
+	off = off || known.WebhookState == "off"
+	failed := "failed"
 	if off {
+		failed = "off"
 		if err := e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "off", url); err != nil {
 			return err
 		}
@@ -178,7 +184,7 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	})
 	cancel()
 	if err != nil {
-		if storing := e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, "failed", url); storing != nil {
+		if storing := e.putWebhook(ctx, in, side, connector.WebhookState{ID: known.WebhookID}, failed, url); storing != nil {
 			return storing
 		}
 		return err
@@ -191,10 +197,18 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 		word = ledger.WebhookByHand
 	}
 	// One that was there and is not was deleted by somebody: events were lost too.
-	lost := state.Reactivated || known.WebhookID != "" && state.ID != known.WebhookID
-	if err := e.putWebhook(ctx, in, side, state, word, url); err != nil || !lost {
-		return err
+	lost := state.Reactivated || off && state.Active || known.WebhookID != "" && state.ID != known.WebhookID
+	if lost {
+		if err := e.compareSoon(ctx, in, side); err != nil {
+			return err
+		}
 	}
+	return e.putWebhook(ctx, in, side, state, word, url)
+}
+
+// compareSoon makes the polls and the comparisons of all streams due, since a side has
+// not told of what happened there for a while.
+func (e *Engine) compareSoon(ctx context.Context, in *Installed, side record.Side) error {
 	e.options.Log.WithFields(map[string]any{"connection": in.Key.String(), "side": side}).
 		Warn("the webhook was switched off or deleted at the vendor; it is on again, and everything is polled and compared now")
 	for _, stream := range in.Streams {
@@ -208,18 +222,19 @@ func (e *Engine) ensureWebhook(ctx context.Context, in *Installed, side record.S
 	return nil
 }
 
-// stillOn looks at a registration that was right a short while ago: a look costs
-// one read, while ensuring it writes the secret again.
+// stillOn looks at a registration. One that was right a short while ago need not be
+// ensured, which writes the secret again.
 // off says that the vendor has switched it off, or knows it no more.
 func (e *Engine) stillOn(ctx context.Context, in *Installed, side record.Side, url string, known ledger.SideState) (on, off bool) {
-	recent := e.options.Now().Sub(known.WebhookCheckedAt) < time.Hour
-	if known.WebhookID == "" || known.WebhookURL != url || known.WebhookState != "active" || !recent || known.WebhookVersion != in.Version {
+	if known.WebhookID == "" || known.WebhookURL != url || known.WebhookState == ledger.WebhookByHand {
 		return false, false
 	}
 	callCtx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	state, err := in.Connector(side).WebhookStatus(callCtx, known.WebhookID)
-	return err == nil && state.Active, err == nil && !state.Active || fault.Is(err, fault.Gone)
+	recent := e.options.Now().Sub(known.WebhookCheckedAt) < time.Hour
+	right := known.WebhookState == "active" && recent && known.WebhookVersion == in.Version
+	return right && err == nil && state.Active, err == nil && !state.Active || fault.Is(err, fault.Gone)
 }
 
 func (e *Engine) putWebhook(ctx context.Context, in *Installed, side record.Side, state connector.WebhookState, word, url string) error {
@@ -234,31 +249,36 @@ func (e *Engine) putWebhook(ctx context.Context, in *Installed, side record.Side
 	return err
 }
 
-// RemoveWebhooks takes our webhooks away from both vendors.
+// RemoveWebhooks takes our webhooks away from both vendors; one that does not answer
+// keeps the other's from nothing.
 func (e *Engine) RemoveWebhooks(ctx context.Context, key ledger.Key) error {
 	in, err := e.Installed(ctx, key)
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, side := range record.Sides() {
-		state, err := e.options.Store.SideState(ctx, key, side)
-		if err != nil {
-			return err
+		if err := e.removeWebhook(ctx, in, side); err != nil {
+			failed = errors.Join(failed, err)
 		}
-		if state.WebhookID == "" {
-			continue
-		}
+	}
+	return firstCoded(failed)
+}
+
+func (e *Engine) removeWebhook(ctx context.Context, in *Installed, side record.Side) error {
+	state, err := e.options.Store.SideState(ctx, in.Key, side)
+	if err != nil {
+		return err
+	}
+	if state.WebhookID != "" {
 		callCtx, cancel := context.WithTimeout(ctx, checkTime)
 		err = in.Connector(side).RemoveWebhook(callCtx, state.WebhookID)
 		cancel()
-		if err != nil {
-			return err
-		}
-		if err := e.putWebhook(ctx, in, side, connector.WebhookState{}, "none", ""); err != nil {
-			return err
-		}
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	return e.putWebhook(ctx, in, side, connector.WebhookState{}, "none", "")
 }
 
 // removedTime is for how long an activation ends what was removed; housekeeping ends

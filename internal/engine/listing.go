@@ -199,6 +199,11 @@ func (l *lister) stream(ctx context.Context, stream Stream) (bool, error) {
 			return false, err
 		}
 	}
+	if !l.full() {
+		if err := l.deleted(ctx, stream); err != nil {
+			return false, err
+		}
+	}
 	if l.full() {
 		for _, side := range stream.sides() {
 			finished, err := l.unseen(ctx, stream, side)

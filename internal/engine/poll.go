@@ -102,15 +102,15 @@ func (e *Engine) pollSide(ctx context.Context, in *Installed, stream Stream, sid
 			break
 		}
 	}
-	deleted, err := e.pollDeleted(ctx, in, stream, side, cursor.Since)
+	deleted, err := e.pollDeleted(ctx, in, stream, side, cursor.Since, "")
 	result.Enqueued += deleted.Enqueued
 	result.NeedNudge = result.NeedNudge || deleted.NeedNudge
 	return result, err
 }
 
-// pollDeleted reads the vendor's list of deleted ids, where there is one. Ids
-// are hints: reconcile verifies each delete.
-func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, side record.Side, since time.Time) (PollResult, error) {
+// pollDeleted reads the vendor's list of deleted ids, where there is one, outside of any
+// run or for one. Ids are hints: reconcile verifies each delete.
+func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, side record.Side, since time.Time, runID string) (PollResult, error) {
 	var result PollResult
 	to := in.Connector(side)
 	if !to.Capabilities().DeletedList || since.IsZero() {
@@ -135,8 +135,15 @@ func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, 
 		if err != nil {
 			return result, err
 		}
+		nudgeFor := nudgeLife
+		if runID != "" {
+			nudgeFor = noNudge
+		}
+		for i := range changes {
+			changes[i].RunID = runID
+		}
 		if len(changes) > 0 {
-			nudge, err := e.options.Store.Enqueue(ctx, in.Key, changes, nudgeLife)
+			nudge, err := e.options.Store.Enqueue(ctx, in.Key, changes, nudgeFor)
 			if err != nil {
 				return result, err
 			}
@@ -149,6 +156,27 @@ func (e *Engine) pollDeleted(ctx context.Context, in *Installed, stream Stream, 
 		page = next
 	}
 	return result, nil
+}
+
+// deleted asks the vendors which records were deleted since the last poll. One that does
+// not tell holds no run up: the next poll asks again, and a compare needs no list.
+func (l *lister) deleted(ctx context.Context, stream Stream) error {
+	for _, side := range stream.sides() {
+		cursor, err := l.engine.options.Store.Cursor(ctx, l.in.Key, stream.Spec.Name, side, l.request.RunID)
+		if err != nil {
+			return err
+		}
+		found, err := l.engine.pollDeleted(ctx, l.in, stream, side, cursor.Since, l.request.RunID)
+		l.result.Enqueued += found.Enqueued
+		if coded := fault.As(err); err != nil && (coded == nil || coded.Code == fault.Unavailable || ctx.Err() != nil) {
+			return err
+		}
+		if err != nil {
+			l.engine.options.Log.WithFields(map[string]any{"connection": l.in.Key.String(), "stream": stream.Spec.Name, "side": side, "code": fault.CodeOf(err)}).
+				Warn("a list of deletes was not read; the next poll asks again")
+		}
+	}
+	return nil
 }
 
 // stillKnown keeps the ids whose delete is news.
@@ -259,18 +287,7 @@ func (e *Engine) listed(ctx context.Context, key ledger.Key, stream Stream, kind
 }
 
 func (e *Engine) changeStream(ctx context.Context, key ledger.Key, name string, change func(*ledger.StreamState)) error {
-	states, err := e.options.Store.StreamStates(ctx, key)
-	if err != nil {
-		return err
-	}
-	state := ledger.StreamState{Stream: name}
-	for _, one := range states {
-		if one.Stream == name {
-			state = one
-		}
-	}
-	change(&state)
-	err = e.options.Store.PutStreamState(ctx, key, state)
+	err := e.options.Store.ChangeStreamState(ctx, key, name, change)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}

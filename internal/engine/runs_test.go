@@ -116,6 +116,23 @@ func TestARunStaysForTheSecondLookAtADelete(t *testing.T) {
 	require.Equal(t, 1, run.Counts.Deleted, "the delete is counted with the run that found it")
 }
 
+// What is polled by a run is what is polled by itself: a vendor's list of deletes too. One
+// that does not tell it holds no run up.
+func TestARunOfPollsReadsTheListOfDeletes(t *testing.T) {
+	b := start(t, setup{})
+	b.pair("bia@x.com")
+	lead, contact := b.pair("ana@x.com")
+	b.remove(record.Right, contact)
+	_, err := b.right.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 404, Times: -1, Method: "GET", PathRegexp: "/deleted"})
+	require.NoError(t, err)
+	b.run(ledger.RunPoll)
+	require.Nil(t, b.get(record.Left, lead).DeletedAt)
+	require.NoError(t, b.right.ClearFaults(b.ctx))
+	run := b.run(ledger.RunPoll)
+	require.NotNil(t, b.get(record.Left, lead).DeletedAt)
+	require.Equal(t, 1, run.Counts.Deleted, "the delete is counted with the run that found it")
+}
+
 func TestAListingBeginsAnewWhenItsPlaceIsRefused(t *testing.T) {
 	place := func(b *bench, scope string) {
 		cursor, err := b.store.Cursor(b.ctx, b.key, "leads", record.Right, scope)

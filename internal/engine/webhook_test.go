@@ -12,12 +12,15 @@ import (
 	"github.com/accord-sync/accord/connectors"
 	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
+	"github.com/accord-sync/accord/internal/sandbox/wire"
 )
 
 // TestAWebhookThatWasLostIsNoticed: the vendor switches it off after ten failed
 // deliveries, or a person deletes it there. Both are noticed by the next look,
-// mended, and everything is due to be polled and compared.
+// mended, and everything is due to be polled and compared, also where the answer to
+// the mending call was lost.
 func TestAWebhookThatWasLostIsNoticed(t *testing.T) {
+	mends := map[string]string{"switched off after ten failures": "PATCH", "deleted by a person": "POST"}
 	lose := map[string]func(b *bench){
 		"switched off after ten failures": func(b *bench) {
 			lead := b.create(record.Left, map[string]any{"name": "Ana", "email": "ana@x.com"})
@@ -59,6 +62,11 @@ func TestAWebhookThatWasLostIsNoticed(t *testing.T) {
 			require.Equal(t, "active", state())
 			require.False(t, due(), "nothing was lost yet")
 			do(b)
+			_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 500, When: wire.After, Method: mends[name], PathRegexp: "/webhooks"})
+			require.NoError(t, err)
+			require.Error(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
+			require.Equal(t, "off", state(), "nobody knows that it is on again")
+			require.False(t, due())
 			require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
 			require.Equal(t, "active", state())
 			require.True(t, due(), "the gap is polled and compared")
@@ -68,6 +76,37 @@ func TestAWebhookThatWasLostIsNoticed(t *testing.T) {
 			require.True(t, hooks.Hooks[0].Active)
 		})
 	}
+}
+
+// TestAVendorThatDoesNotAnswerKeepsNoOthersWebhook: each is removed by itself.
+func TestAVendorThatDoesNotAnswerKeepsNoOthersWebhook(t *testing.T) {
+	b := start(t, setup{})
+	require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, map[record.Side]string{record.Left: "https://accord.example/left", record.Right: "https://accord.example/right"}))
+	_, err := b.left.InjectFault(b.ctx, wire.Fault{Kind: wire.FaultStatus, Status: 503, Method: "DELETE", PathRegexp: "/webhooks"})
+	require.NoError(t, err)
+	require.Error(t, b.engine.RemoveWebhooks(b.ctx, b.key))
+	hooks, err := b.right.WebhookCounts(b.ctx)
+	require.NoError(t, err)
+	require.Empty(t, hooks.Hooks)
+	require.NoError(t, b.engine.RemoveWebhooks(b.ctx, b.key))
+	hooks, err = b.left.WebhookCounts(b.ctx)
+	require.NoError(t, err)
+	require.Empty(t, hooks.Hooks)
+}
+
+// TestAWebhookWhoseSecretIsTakenOutIsRemoved: its deliveries would all be refused.
+func TestAWebhookWhoseSecretIsTakenOutIsRemoved(t *testing.T) {
+	b := start(t, setup{})
+	urls := map[record.Side]string{record.Left: "https://accord.example/left", record.Right: "https://accord.example/right"}
+	require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
+	yAmend(b, `    webhook: {secret: "${secret:salesos_webhook}"}`+"\n", "")
+	require.NoError(t, b.engine.EnsureWebhooks(b.ctx, b.key, urls))
+	left, err := b.left.WebhookCounts(b.ctx)
+	require.NoError(t, err)
+	require.Empty(t, left.Hooks)
+	right, err := b.right.WebhookCounts(b.ctx)
+	require.NoError(t, err)
+	require.Len(t, right.Hooks, 1)
 }
 
 // TestAWebhookMadeByHandIsKnownByItsDeliveries: where a person registers it, that is told

@@ -281,6 +281,9 @@ type Listings interface {
 	StreamStates(ctx context.Context, key Key) ([]StreamState, error)
 	// PutStreamState stores one.
 	PutStreamState(ctx context.Context, key Key, state StreamState) error
+	// ChangeStreamState reads, changes and writes the schedule of a stream, which
+	// begins empty, in one transaction. change may be called several times.
+	ChangeStreamState(ctx context.Context, key Key, stream string, change func(*StreamState)) error
 	// ClaimDuePolls takes streams of active connections whose poll is due and
 	// moves NextPollAt ahead by hold, so that no other poller takes them. A
 	// stored state without a NextPollAt is due at once.

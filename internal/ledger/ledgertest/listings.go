@@ -19,6 +19,7 @@ func listingTests() []test {
 		{"what was found about shapes", listingShapes},
 		{"unseen records are enqueued", listingUnseen},
 		{"schedules", listingStreams},
+		{"changes of a schedule undo nothing", listingStreamRace},
 		{"a due poll is taken by one", listingPollRace},
 	}
 }
@@ -211,6 +212,27 @@ func listingStreams(w *world) {
 	require.Equal(w, []string{"deals"}, due())
 	w.clock.Advance(2 * time.Hour)
 	require.ElementsMatch(w, []string{"deals", "leads"}, due())
+}
+
+// Who makes a poll due and who makes a comparison due do not undo each other's work.
+func listingStreamRace(w *world) {
+	w.ok(w.store.PutStreamState(w.ctx, w.key, ledger.StreamState{Stream: "leads"}))
+	var group sync.WaitGroup
+	for range 3 {
+		store := w.db.Open(w.T, w.clock)
+		group.Go(func() {
+			for range 20 {
+				if err := store.ChangeStreamState(w.ctx, w.key, "leads", func(state *ledger.StreamState) { state.IdlePolls++ }); err != nil {
+					w.Errorf("change: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	w.ok(w.store.ChangeStreamState(w.ctx, w.key, "deals", func(state *ledger.StreamState) { state.IdlePolls = 7 }))
+	got, err := w.store.StreamStates(w.ctx, w.key)
+	w.ok(err)
+	require.Equal(w, []ledger.StreamState{{Stream: "deals", IdlePolls: 7}, {Stream: "leads", IdlePolls: 60}}, got)
 }
 
 func listingPollRace(w *world) {

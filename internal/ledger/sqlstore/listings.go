@@ -204,15 +204,35 @@ func (s *Store) StreamStates(ctx context.Context, key ledger.Key) ([]ledger.Stre
 
 // PutStreamState implements ledger.Listings.
 func (s *Store) PutStreamState(ctx context.Context, key ledger.Key, state ledger.StreamState) error {
+	return s.write(ctx, func(t *txn) error { return t.putStreamState(key, state) })
+}
+
+// ChangeStreamState implements ledger.Listings.
+func (s *Store) ChangeStreamState(ctx context.Context, key ledger.Key, stream string, change func(*ledger.StreamState)) error {
 	return s.write(ctx, func(t *txn) error {
-		_, err := t.exec(`INSERT INTO stream_states (tenant_id, connection_id, `+streamColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (tenant_id, connection_id, stream) DO UPDATE SET next_poll_at = excluded.next_poll_at,
-				next_compare_at = excluded.next_compare_at, last_poll_at = excluded.last_poll_at,
-				last_compare_at = excluded.last_compare_at, idle_polls = excluded.idle_polls`,
-			key.Tenant, key.Connection, state.Stream, micros(state.NextPollAt), micros(state.NextCompareAt),
-			micros(state.LastPollAt), micros(state.LastCompareAt), state.IdlePolls)
-		return err
+		state := ledger.StreamState{Stream: stream}
+		err := t.rows("SELECT "+streamColumns+" FROM stream_states WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3"+s.dialect.forUpdate,
+			[]any{key.Tenant, key.Connection, stream}, func(scan func(...any) error) error {
+				var err error
+				state, err = scanStream(scan)
+				return err
+			})
+		if err != nil {
+			return err
+		}
+		change(&state)
+		return t.putStreamState(key, state)
 	})
+}
+
+func (t *txn) putStreamState(key ledger.Key, state ledger.StreamState) error {
+	_, err := t.exec(`INSERT INTO stream_states (tenant_id, connection_id, `+streamColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (tenant_id, connection_id, stream) DO UPDATE SET next_poll_at = excluded.next_poll_at,
+			next_compare_at = excluded.next_compare_at, last_poll_at = excluded.last_poll_at,
+			last_compare_at = excluded.last_compare_at, idle_polls = excluded.idle_polls`,
+		key.Tenant, key.Connection, state.Stream, micros(state.NextPollAt), micros(state.NextCompareAt),
+		micros(state.LastPollAt), micros(state.LastCompareAt), state.IdlePolls)
+	return err
 }
 
 // ClaimDuePolls implements ledger.Listings. A stream that has a state but no
