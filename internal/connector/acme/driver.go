@@ -67,10 +67,11 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 	}}, nil
 }
 
-// client is one open connector. It keeps no state of its own.
+// client is one open connector. All it remembers is which ids are numbers.
 type client struct {
-	cfg connector.Config
-	api *transport.API
+	cfg     connector.Config
+	api     *transport.API
+	numbers transport.Numbers
 }
 
 var (

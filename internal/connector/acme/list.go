@@ -86,7 +86,7 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 	if err != nil {
 		return connector.Page{}, err
 	}
-	page := connector.Page{Records: got.rows, Total: got.total, ServerTime: got.serverTime, Whole: at.Since == 0}
+	page := connector.Page{Records: transport.Living(got.rows), Total: got.total, ServerTime: got.serverTime, Whole: at.Since == 0}
 	if got.next == "" {
 		return page, nil
 	}
@@ -201,7 +201,7 @@ func (c *client) searched(ctx context.Context, object connector.Object, call tra
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, got.rows...)
+		found = append(found, transport.Living(got.rows)...)
 		if got.next == "" || got.next == call.Query.Get("cursor") {
 			break
 		}

@@ -18,6 +18,11 @@ func objects() []connector.Object {
 	}
 }
 
+// references are the collections that fields of any of them refer to.
+func references() map[string]string {
+	return map[string]string{"owner_id": "users", "contact_id": "contacts", "company_id": "companies"}
+}
+
 func objectOf(name string) (connector.Object, bool) {
 	for _, candidate := range objects() {
 		if candidate.Name == name {

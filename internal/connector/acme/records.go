@@ -21,12 +21,21 @@ func (c *client) recordCall(method string, object connector.Object, id string, b
 	return call
 }
 
-// Get reads one record. An id that was merged away answers the survivor.
+// Get reads one record. An id that was merged away answers the survivor; one that says
+// of itself that it was deleted is fault.Gone.
 func (c *client) Get(ctx context.Context, name, id string) (record.Record, error) {
 	object, err := c.object(name)
 	if err != nil {
 		return record.Record{}, err
 	}
+	got, err := c.read(ctx, object, id)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return transport.Present(got, title, func(id string) (record.Record, error) { return c.read(ctx, object, id) })
+}
+
+func (c *client) read(ctx context.Context, object connector.Object, id string) (record.Record, error) {
 	if id == "" {
 		return record.Record{}, fault.New(fault.Internal, "a %s without an id was asked for", object.Singular)
 	}
@@ -53,7 +62,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 		return record.Record{}, err
 	}
 	set := make(map[string]any, len(fields))
-	for path, value := range fields {
+	for path, value := range c.numbers.Refer(fields, references()) {
 		if value != nil {
 			set[path] = value
 		}
@@ -80,7 +89,7 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	if len(fields) == 0 {
 		return current, nil
 	}
-	call := c.recordCall(http.MethodPatch, object, current.Ref.ID, c.completed(current, fields), options)
+	call := c.recordCall(http.MethodPatch, object, current.Ref.ID, c.completed(current, c.numbers.Refer(fields, references())), options)
 	reply, err := c.api.Do(ctx, call)
 	if err != nil {
 		return record.Record{}, err

@@ -85,6 +85,7 @@ func (c *client) row(object connector.Object, item any, header http.Header) (rec
 	row.CreatedAt, _ = transport.ParseTime(fields["created_at"])
 	row.UpdatedAt, _ = transport.ParseTime(fields["updated_at"])
 	row.UpdatedBy, _ = fields["updated_by"].(string)
+	c.numbers.See(object.Name, fields, references())
 	row.Version = header.Get("ETag")
 	if number, ok := transport.ParseID(fields["version"]); ok && row.Version == "" {
 		row.Version = etagOf(number)

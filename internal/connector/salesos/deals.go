@@ -70,7 +70,8 @@ func (c *client) updateDeal(ctx context.Context, object object, current record.R
 	if err != nil {
 		return record.Record{}, onRef(err, ref)
 	}
-	held, _ := current.Fields.Get("stage.id")
+	stands, _ := current.Fields.Get("stage.id")
+	held, placed := transport.ParseID(stands)
 	switch {
 	case closes(status) && (wanted.id == "" || wanted.id == held):
 		return c.act(ctx, object, current, "close", map[string]any{"status": status})
@@ -87,11 +88,10 @@ func (c *client) updateDeal(ctx context.Context, object object, current record.R
 		return current, nil
 	}
 	// Only a move opens a closed deal: to where it is.
-	id, ok := transport.ParseID(held)
-	if !ok {
+	if !placed {
 		return record.Record{}, refusal(ref, statusPath, "the deal names no stage to open it in")
 	}
-	return c.move(ctx, object, current, stageWanted{id: id, path: statusPath})
+	return c.move(ctx, object, current, stageWanted{id: held, path: statusPath})
 }
 
 func refusal(ref record.Ref, path, text string) error {
@@ -125,12 +125,12 @@ func flat(fields map[string]any) map[string]any {
 // move puts a deal into a stage. A name that led to a stage which is not there
 // any more is looked up once more: a refused call has done nothing.
 func (c *client) move(ctx context.Context, object object, current record.Record, wanted stageWanted) (record.Record, error) {
-	got, err := c.act(ctx, object, current, "move", map[string]any{"stage_id": wanted.id})
+	got, err := c.act(ctx, object, current, "move", map[string]any{"stage_id": c.numbers.ID("stages", wanted.id)})
 	if fault.Is(err, fault.Invalid) && wanted.remembered {
 		c.stages.forget()
 		fresh, again := c.stageNamed(ctx, wanted.name)
 		if again == nil && fresh != wanted.id {
-			got, err = c.act(ctx, object, current, "move", map[string]any{"stage_id": fresh})
+			got, err = c.act(ctx, object, current, "move", map[string]any{"stage_id": c.numbers.ID("stages", fresh)})
 		}
 	}
 	if coded := fault.As(err); coded != nil && coded.Field == "stage_id" {

@@ -80,12 +80,14 @@ func (Driver) Open(cfg connector.Config) (connector.Connector, error) {
 }
 
 // client is one open connector. All it remembers is which sort orders the
-// server was seen to obey, and for some minutes the stages of its deals.
+// server was seen to obey, which ids are numbers, and for some minutes the stages of
+// its deals.
 type client struct {
-	cfg    connector.Config
-	api    *transport.API
-	sorted sync.Map
-	stages stageList
+	cfg     connector.Config
+	api     *transport.API
+	sorted  sync.Map
+	numbers transport.Numbers
+	stages  stageList
 }
 
 var _ connector.Connector = (*client)(nil)

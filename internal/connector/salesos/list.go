@@ -46,7 +46,9 @@ func (c *client) List(ctx context.Context, request connector.ListRequest) (conne
 			return connector.Page{}, err
 		}
 	}
-	return c.listAt(ctx, object, at)
+	page, err := c.listAt(ctx, object, at)
+	page.Records = transport.Living(page.Records)
+	return page, err
 }
 
 // listAt reads the page at a place, in a simpler way if the server does not

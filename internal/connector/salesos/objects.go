@@ -40,6 +40,11 @@ func objects() []object {
 	}
 }
 
+// references are the collections that fields of any of them refer to.
+func references() map[string]string {
+	return map[string]string{"owner_id": "users", "lead_id": "leads"}
+}
+
 func objectOf(name string) (object, bool) {
 	for _, candidate := range objects() {
 		if candidate.Name == name {

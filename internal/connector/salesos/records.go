@@ -18,12 +18,20 @@ func (c *client) recordCall(method string, object object, id string, body any) t
 		Subject: record.Ref{Side: c.cfg.Side, Object: object.Name, ID: id}.String()}
 }
 
-// Get reads one record.
+// Get reads one record. One that says of itself that it was deleted is fault.Gone.
 func (c *client) Get(ctx context.Context, name, id string) (record.Record, error) {
 	object, err := c.object(name)
 	if err != nil {
 		return record.Record{}, err
 	}
+	got, err := c.read(ctx, object, id)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return transport.Present(got, title, func(id string) (record.Record, error) { return c.read(ctx, object, id) })
+}
+
+func (c *client) read(ctx context.Context, object object, id string) (record.Record, error) {
 	if id == "" {
 		return record.Record{}, fault.New(fault.Internal, "a %s without an id was asked for", object.Singular)
 	}
@@ -51,7 +59,7 @@ func (c *client) Create(ctx context.Context, name string, fields map[string]any,
 		return record.Record{}, err
 	}
 	set := make(map[string]any, len(fields))
-	for path, value := range fields {
+	for path, value := range c.numbers.Refer(fields, references()) {
 		if value != nil {
 			set[path] = value
 		}
@@ -89,6 +97,7 @@ func (c *client) Update(ctx context.Context, current record.Record, fields map[s
 	if object.Name == "users" {
 		return c.deactivate(ctx, object, current, fields)
 	}
+	fields = c.numbers.Refer(fields, references())
 	if c.CallOf(object.Name, fields) != callPatch {
 		return c.updateDeal(ctx, object, current, fields)
 	}

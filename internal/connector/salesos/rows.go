@@ -124,6 +124,10 @@ func (c *client) row(object object, item any) (record.Record, bool) {
 	row := record.Record{Ref: record.Ref{Side: c.cfg.Side, Object: object.Name, ID: id}, Fields: fields}
 	row.CreatedAt, _ = transport.ParseTime(fields["created_at"])
 	row.UpdatedAt, _ = transport.ParseTime(fields["updated_at"])
+	c.numbers.See(object.Name, fields, references())
+	if stage, ok := fields[stagePath].(map[string]any); ok {
+		c.numbers.See("stages", stage, nil)
+	}
 	return row, true
 }
 

@@ -27,6 +27,11 @@ func (c *client) Search(ctx context.Context, request connector.SearchRequest) ([
 	if err != nil {
 		return nil, err
 	}
+	found, err := c.search(ctx, object, request)
+	return transport.Living(found), err
+}
+
+func (c *client) search(ctx context.Context, object object, request connector.SearchRequest) ([]record.Record, error) {
 	covered := slices.Contains(object.Searchable, request.Path)
 	for _, text := range transport.Spellings(request.Path, request.Value) {
 		rows, obeyed, err := c.searchText(ctx, object, text)

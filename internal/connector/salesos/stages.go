@@ -158,7 +158,7 @@ func (c *client) born(ctx context.Context, fields map[string]any) (map[string]an
 		}
 	}
 	if wanted.id != "" {
-		spelt["stage.id"] = wanted.id
+		spelt["stage.id"] = c.numbers.ID("stages", wanted.id)
 	}
 	return spelt, nil
 }

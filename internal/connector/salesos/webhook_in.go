@@ -99,8 +99,8 @@ func readEvent(header http.Header, body map[string]any, fallbackID string) ([]co
 		event.ID = sent
 	}
 	what := strings.TrimPrefix(kind, word+".")
-	event.Deleted = what == "deleted"
-	if shown != nil && what != "deleted" && what != "deactivated" {
+	event.Deleted = what == "deleted" || transport.Removed(shown)
+	if shown != nil && !event.Deleted && what != "deactivated" {
 		event.Shown = &record.Record{Fields: shown}
 		event.Shown.CreatedAt, _ = transport.ParseTime(shown["created_at"])
 		event.Shown.UpdatedAt, _ = transport.ParseTime(shown["updated_at"])

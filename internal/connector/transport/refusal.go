@@ -61,7 +61,11 @@ func (a *API) classify(call Call, reply Reply, said VendorError) *fault.Error {
 		return fault.New(fault.Auth, "%s refuses the access token; check client_id, client_secret, audience and scopes", a.Title)
 	case http.StatusForbidden, http.StatusPaymentRequired, http.StatusUnavailableForLegalReasons:
 		return fault.New(fault.Forbidden, "%s forbids this call; give the client the missing scope or right", a.Title)
-	case http.StatusNotFound, http.StatusGone:
+	case http.StatusGone:
+		// Nobody between us and the system says this of a record, with or without its envelope.
+		said.Known = said.Known || call.Record
+		return a.missing(call, said)
+	case http.StatusNotFound:
 		return a.missing(call, said)
 	case http.StatusConflict:
 		if !call.write() {
@@ -107,7 +111,7 @@ func (a *API) classifyRest(call Call, reply Reply, said VendorError) *fault.Erro
 func (a *API) missing(call Call, said VendorError) *fault.Error {
 	switch {
 	case said.Known && call.Record:
-		return fault.New(fault.Gone, "%s has no such record", a.Title)
+		return gone(a.Title)
 	case said.Known && call.Method == http.MethodPost:
 		coded := fault.New(fault.Invalid, "%s does not find something the record refers to", a.Title)
 		coded.Field = said.Field
@@ -115,6 +119,8 @@ func (a *API) missing(call Call, said VendorError) *fault.Error {
 	}
 	return fault.New(fault.Transient, "%s answered 404, but not as it does for a missing record; is base_url its API?", a.Title)
 }
+
+func gone(title string) *fault.Error { return fault.New(fault.Gone, "%s has no such record", title) }
 
 // AfterWrite codes a failed look at a record that was just written: the write
 // was applied, so the caller must settle it before it tries again.
