@@ -116,10 +116,7 @@ func factsOf(stream Stream, field *mapping.Field, now pair) merge.Facts {
 		facts.LeftChanged, facts.RightChanged = source == record.Left, source == record.Right
 	}
 	if field.Kind().Name == record.KindSet {
-		facts.Set = &merge.SetFacts{
-			Left: elements(field, record.Left, left, now.refs), Right: elements(field, record.Right, right, now.refs),
-			BaseLeft: elements(field, record.Left, baseLeft, now.refs), BaseRight: elements(field, record.Right, baseRight, now.refs),
-		}
+		facts.Set = setFacts(field, [2]any{left, right}, [2]any{baseLeft, baseRight}, now.refs)
 	}
 	return facts
 }
@@ -174,35 +171,6 @@ func translated(field *mapping.Field, from record.Side, raw any, current record.
 		return nil, err
 	}
 	return field.Expected(from.Other(), current, patch)
-}
-
-// elements lists the members of a set with their normal forms, values in the
-// left system's form.
-func elements(field *mapping.Field, side record.Side, raw any, refs mapping.Resolver) []merge.Element {
-	list, ok := raw.([]any)
-	if !ok {
-		if record.IsBlank(raw) {
-			return nil
-		}
-		list = []any{raw}
-	}
-	members := make([]merge.Element, 0, len(list))
-	for _, one := range list {
-		canon, err := field.Canonical(side, []any{one}, refs)
-		if err != nil || canon == nil {
-			continue
-		}
-		value := one
-		if side == record.Right {
-			if left, err := translated(field, record.Right, []any{one}, record.Fields{}, refs); err == nil {
-				if inner, ok := left.([]any); ok && len(inner) == 1 {
-					value = inner[0]
-				}
-			}
-		}
-		members = append(members, merge.Element{Key: record.Fingerprint(canon), Value: value})
-	}
-	return members
 }
 
 // write adds one field's outcome to the plan.
@@ -319,13 +287,13 @@ func patchFor(field *mapping.Field, target record.Side, outcome merge.Outcome, n
 		return field.Convert(outcome.From, now.of(outcome.From).values[field.Name()], now.refs)
 	}
 	if target == record.Right {
-		return field.Convert(record.Left, outcome.Value, now.refs)
+		return field.Convert(record.Left, outcome.For(target), now.refs)
 	}
 	if value, ok := now.overrides[field.Name()]; ok && now.overrideSide == record.Right {
 		// A field that is never written on the right has no way there and back.
 		return field.Convert(record.Right, value, now.refs)
 	}
-	right, err := translated(field, record.Left, outcome.Value, now.right.record.Fields, now.refs)
+	right, err := translated(field, record.Left, outcome.For(target), now.right.record.Fields, now.refs)
 	if err != nil {
 		return nil, err
 	}
@@ -344,8 +312,11 @@ func (p *plan) add(name string, one fieldWrite, outcome merge.Outcome, now pair)
 	write.before[name] = now.of(one.target).values[name]
 	write.from[name] = now.of(one.target.Other()).values[name]
 	cause := ledger.Cause{Kind: ledger.CauseKind(outcome.Why), EventID: now.event}
-	if outcome.From.Valid() {
+	switch {
+	case outcome.From.Valid():
 		cause.Side = outcome.From
+	case outcome.Apart:
+		cause.Side = one.target.Other()
 	}
 	write.why[name] = cause
 }

@@ -87,7 +87,19 @@ type Outcome struct {
 	// Value is the value for both sides in the left system's form: a merged set
 	// or an operator's own value.
 	Value any
-	Why   Why
+	// RightValue is the value for the right side, in the left system's form, where Apart
+	// says that it is another one than that for the left.
+	RightValue any
+	Apart      bool
+	Why        Why
+}
+
+// For is the value for a side, in the left system's form.
+func (o Outcome) For(side record.Side) any {
+	if o.Apart && side == record.Right {
+		return o.RightValue
+	}
+	return o.Value
 }
 
 // Decide settles one field. Source of the rules: contract points 2, 3, 5 and 6.
@@ -112,6 +124,8 @@ func twoWay(facts Facts) Outcome {
 		return Outcome{Action: Keep}
 	case facts.Equal:
 		return Outcome{Action: Agree}
+	case facts.Set != nil && !equalKeys(keys(facts.Set.BaseLeft), keys(facts.Set.BaseRight)):
+		return mergeUnlike(*facts.Set, facts.LeftChanged, facts.RightChanged)
 	case !facts.RightChanged:
 		return fromSide(record.Left, WhyChange)
 	case !facts.LeftChanged:

@@ -85,6 +85,35 @@ func TestSetsMergeByElement(t *testing.T) {
 	require.True(t, got.Right)
 }
 
+// TestSetsOfWhichOneSideKeepsLess: what a server does not keep, or spells otherwise, is
+// no edit of it.
+func TestSetsOfWhichOneSideKeepsLess(t *testing.T) {
+	decide := func(set merge.SetFacts, left, right bool) merge.Outcome {
+		return merge.Decide(both(merge.Facts{HasBase: true, LeftChanged: left, RightChanged: right, Set: &set}))
+	}
+	base := merge.SetFacts{Left: elements("a", "b", "c"), Right: elements("a", "b"), BaseLeft: elements("a", "b", "c"), BaseRight: elements("a", "b")}
+	require.Equal(t, merge.Keep, decide(base, false, false).Action)
+
+	edited := base
+	edited.Right = elements("b", "r")
+	got := decide(edited, false, true)
+	require.Equal(t, []any{"b", "c", "r"}, got.For(record.Left))
+	require.True(t, got.Left)
+	require.False(t, got.Right, "none on its own side")
+
+	edited = base
+	edited.Left = elements("a", "c", "l")
+	got = decide(edited, true, false)
+	require.Equal(t, []any{"a", "c", "l"}, got.For(record.Right), "there may be room for what was not kept")
+	require.True(t, got.Right)
+	require.False(t, got.Left)
+
+	edited.Right = elements("b", "r")
+	got = decide(edited, true, true)
+	require.Equal(t, []any{"c", "l", "r"}, got.For(record.Left))
+	require.Equal(t, []any{"r", "c", "l"}, got.For(record.Right), "its own first")
+}
+
 // TestDecideIsSymmetric: swapping the sides swaps the outcome, so that nothing
 // depends on which side was looked at first.
 func TestDecideIsSymmetric(t *testing.T) {

@@ -38,6 +38,21 @@ func mergeSet(facts SetFacts, why Why) Outcome {
 	}
 }
 
+// mergeUnlike merges where the two bases are not the same set: a server that keeps
+// fewer elements, or spells them otherwise, has removed and added nothing by that. A
+// side is written only for what the other one has edited, and a side that was edited
+// is given its own elements first, in case it keeps only so many.
+func mergeUnlike(facts SetFacts, leftChanged, rightChanged bool) Outcome {
+	outcome := mergeSet(facts, WhyChange)
+	outcome.Apart, outcome.RightValue = true, outcome.Value
+	if rightChanged {
+		turned := SetFacts{Left: facts.Right, Right: facts.Left, BaseLeft: facts.BaseRight, BaseRight: facts.BaseLeft}
+		outcome.RightValue = mergeSet(turned, WhyChange).Value
+	}
+	outcome.Left, outcome.Right = outcome.Left && rightChanged, outcome.Right && leftChanged
+	return outcome
+}
+
 func missing(base []Element, present map[string]bool) map[string]bool {
 	gone := map[string]bool{}
 	for _, element := range base {
