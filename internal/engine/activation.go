@@ -57,6 +57,7 @@ func (e *Engine) CheckSystems(ctx context.Context, key ledger.Key) (CheckResult,
 func (e *Engine) checkSide(ctx context.Context, in *Installed, side record.Side) SideCheck {
 	for _, object := range in.objects(side) {
 		callCtx, cancel := context.WithTimeout(ctx, checkTime)
+		asked := e.options.Now()
 		page, err := in.Connector(side).List(callCtx, connector.ListRequest{Object: object, Limit: 1})
 		cancel()
 		e.sides.observe(ctx, in.Key, side, err)
@@ -67,7 +68,7 @@ func (e *Engine) checkSide(ctx context.Context, in *Installed, side record.Side)
 			}
 			return SideCheck{Code: coded.Code, Message: string(side) + "/" + object + ": " + coded.Error()}
 		}
-		e.sides.measured(ctx, in.Key, side, page.ServerTime)
+		e.sides.measured(ctx, in.Key, side, page.ServerTime, asked)
 	}
 	return SideCheck{}
 }

@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/connector"
 	"github.com/accord-sync/accord/internal/engine"
 	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox/wire"
@@ -93,4 +95,38 @@ func TestOurOwnClockIsSet(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slow gives the page of a listing some seconds after its server wrote it.
+type slow struct {
+	connector.Connector
+	clock *clock
+}
+
+func (s *slow) List(ctx context.Context, request connector.ListRequest) (connector.Page, error) {
+	page, err := s.Connector.List(ctx, request)
+	if s.clock != nil {
+		s.clock.advance(4 * time.Second)
+	}
+	return page, err
+}
+
+// TestASlowAnswerIsNoSlowClock: the newer of two edits wins by the servers' times, which
+// are not set right by how long an answer took.
+func TestASlowAnswerIsNoSlowClock(t *testing.T) {
+	left := &slow{}
+	b := start(t, onLeft(func(real connector.Connector) connector.Connector {
+		left.Connector = real
+		return left
+	}))
+	lead, contact := b.pair("ana@x.com")
+	b.edit(record.Left, lead, map[string]any{"company": "Older"})
+	b.clock.advance(3 * time.Second)
+	b.edit(record.Right, contact, map[string]any{"company_name": "Newer"})
+	left.clock = b.clock
+	b.poll()
+	left.clock = nil
+	b.settle()
+	require.Equal(t, "Newer", text(b.get(record.Left, lead), "company"))
+	require.Equal(t, "Newer", text(b.get(record.Right, contact), "company_name"))
 }

@@ -25,9 +25,7 @@ func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fau
 		if err != nil {
 			return err
 		}
-		path := p.stream.Spec.Marker.Of(intent.Target.Side)
-		mine := ok && path != "" && carries(existing.record, path, intent.Source.ID)
-		if ok && (mine || byKey && existing.match == source.match) {
+		if ok && (p.bears(source, existing) || byKey && existing.match == source.match) {
 			found = append(found, existing)
 		}
 	} else if byKey {
@@ -62,4 +60,62 @@ func orAgain(err error) error {
 		return err
 	}
 	return errAgain
+}
+
+// collisionLooks is how often an update waits for a value that is about to be free.
+const collisionLooks = 4
+
+// freedSoon looks at who holds the key that an update was refused for (409). Where that
+// record's counterpart is gone, or has another key by now, the holder will be deleted or
+// changed soon: it goes first, and the row comes back, a few times. Anything else is
+// refused for good.
+func (p *pass) freedSoon(ctx context.Context, now pair, refusing record.Side, cause error) error {
+	coded := fault.As(cause)
+	source := now.of(refusing.Other())
+	if coded == nil || coded.Code != fault.Duplicate || coded.Status == 0 || source.match == "" || p.work.Claims > collisionLooks {
+		return cause
+	}
+	holders, err := p.holders(ctx, source, refusing, coded.ExistingID)
+	if err != nil {
+		return err
+	}
+	var first []ledger.Change
+	for _, holder := range holders {
+		state, err := p.store().Load(ctx, p.key(), p.work.Stream, holder.record.Ref)
+		if err != nil {
+			return err
+		}
+		if holder.record.Ref == now.of(refusing).record.Ref || state.Link == nil || state.Link.State != ledger.LinkActive {
+			continue
+		}
+		ref := state.Link.Ref(source.record.Ref.Side)
+		found, ok, err := p.get(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if ok && found.match == source.match || waitsForPerson(state, ok) {
+			return cause
+		}
+		first = append(first, ledger.Change{Stream: p.work.Stream, Ref: ref, Lane: p.work.Lane, EventID: p.work.EventID, Trace: p.work.Trace, Patient: true})
+	}
+	if len(first) == 0 {
+		return cause
+	}
+	if err := p.commit(ctx, ledger.Commit{Enqueue: first}); err != nil {
+		return err
+	}
+	return later(max(p.stream.Spec.Deletes.VerifyAfter, busyPause)+busyPause, "the record that holds its key is being looked at first")
+}
+
+// holders are the records of a side that carry the source's key: the one that the
+// server has named, or those that its search finds.
+func (p *pass) holders(ctx context.Context, source view, side record.Side, named string) ([]view, error) {
+	if named == "" {
+		return p.candidates(ctx, side, source, searchedSurely)
+	}
+	found, ok, err := p.get(ctx, record.Ref{Side: side, Object: p.stream.object(side), ID: named})
+	if err != nil || !ok || found.match != source.match {
+		return nil, err
+	}
+	return []view{found}, nil
 }

@@ -370,29 +370,3 @@ func (p *pass) endLink(ctx context.Context, link ledger.Link, commit ledger.Comm
 	p.outcome = outcome
 	return p.finish(ctx, commit)
 }
-
-// twinsOf finds records that may have been parked because they shared a key
-// with this pair: they are looked at again now that it is gone.
-func (p *pass) twinsOf(ctx context.Context, link ledger.Link) ([]ledger.Change, error) {
-	var changes []ledger.Change
-	for _, side := range record.Sides() {
-		known, err := p.store().SeenMany(ctx, p.key(), p.work.Stream, side, []string{link.Ref(side).ID})
-		if err != nil {
-			return nil, err
-		}
-		hash := known[link.Ref(side).ID].MatchHash
-		if hash == "" {
-			continue
-		}
-		candidates, err := p.store().MatchCandidates(ctx, p.key(), p.work.Stream, side, hash)
-		if err != nil {
-			return nil, err
-		}
-		for _, candidate := range candidates {
-			if candidate.LinkID == "" && candidate.Ref != link.Ref(side) {
-				changes = append(changes, ledger.Change{Stream: p.work.Stream, Ref: candidate.Ref, Lane: p.work.Lane})
-			}
-		}
-	}
-	return changes, nil
-}

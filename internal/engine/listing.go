@@ -361,12 +361,13 @@ func (e *Engine) listPage(ctx context.Context, in *Installed, stream Stream, sid
 	}
 	callCtx, cancel := context.WithTimeout(connector.WithLane(ctx, laneName(lane)), listTime)
 	defer cancel()
+	asked := e.options.Now()
 	page, err := in.Connector(side).List(callCtx, connector.ListRequest{Object: stream.object(side), Since: cursor.Since, Cursor: cursor.Page})
 	e.sides.observe(ctx, in.Key, side, err)
 	if err != nil {
 		return connector.Page{}, err
 	}
-	e.sides.measured(ctx, in.Key, side, page.ServerTime)
+	e.sides.measured(ctx, in.Key, side, page.ServerTime, asked)
 	return page, e.probe("after list")
 }
 

@@ -145,13 +145,17 @@ func (p *pass) byKey(ctx context.Context, source view) (*view, error) {
 
 // choose accepts exactly one free candidate.
 func (p *pass) choose(ctx context.Context, source view, others []view) (*view, error) {
-	var free []view
+	var free, outside []view
 	for _, other := range others {
 		state, err := p.store().Load(ctx, p.key(), p.work.Stream, other.record.Ref)
 		if err != nil {
 			return nil, err
 		}
 		switch {
+		case !other.inScope && state.Link == nil && !p.bears(source, other):
+			if !buried(state, other.record.Ref) {
+				outside = append(outside, other)
+			}
 		case buried(state, other.record.Ref) && p.stream.staysReadable(other.record.Ref.Side):
 		case buried(state, other.record.Ref):
 			// It was deleted, and is there again: nobody knows whose key it is now.
@@ -163,6 +167,9 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 		default:
 			return nil, p.taken(ctx, source, other, state)
 		}
+	}
+	if len(free) == 0 && len(outside) > 0 && p.creates(source) {
+		return nil, p.leftOut(source.record.Ref, outside[0].record.Ref)
 	}
 	if len(free) == 0 {
 		return nil, p.waitForSearch(source)
@@ -179,12 +186,30 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 	return &free[0], nil
 }
 
+// bears reports whether a candidate carries the source's id.
+func (p *pass) bears(source, other view) bool {
+	path := p.stream.Spec.Marker.Of(other.record.Ref.Side)
+	return path != "" && carries(other.record, path, source.record.Ref.ID)
+}
+
+// creates reports whether a record without a counterpart is given one.
+func (p *pass) creates(source view) bool {
+	return p.stream.writes(source.record.Ref.Side.Other()) && !p.stream.matchOnly()
+}
+
+// leftOut refuses to make a second record beside one that is no part of the stream.
+func (p *pass) leftOut(ref, other record.Ref) error {
+	refused := fault.New(fault.Duplicate, "a record with the same key is there already (%s), and `where` leaves it out: nothing is made beside it. Take it in, correct or delete it", other).On(ref)
+	refused.VendorCode = codeAmbiguous
+	return refused
+}
+
 // noTwin asks the server of the source's own side, before a candidate is
 // accepted, for a record with the same key that no listing has shown yet. A
 // candidate that carries the source's id needs no key.
 func (p *pass) noTwin(ctx context.Context, source, other view) error {
 	ref := source.record.Ref
-	if path := p.stream.Spec.Marker.Of(other.record.Ref.Side); source.match == "" || path != "" && carries(other.record, path, ref.ID) {
+	if source.match == "" || p.bears(source, other) {
 		return nil
 	}
 	twins, err := p.candidates(ctx, ref.Side, source, searched)

@@ -68,6 +68,8 @@ type pass struct {
 	called atomic.Bool
 	// order: what was known before the first of several calls; nil: nothing more.
 	order *order
+	// keyLeft is the key that the pair had until this pass; empty: it has it still.
+	keyLeft string
 	// lostCreate: a create was under way when the ledger was put back.
 	lostCreate bool
 }
@@ -229,6 +231,7 @@ func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 	}
 	commit.RunID = p.work.RunID
 	p.linkedCustomers(&commit)
+	p.keepInRun(commit.Enqueue)
 	commit.PutSeen = append(commit.PutSeen, p.seen...)
 	commit.PutMatches = append(commit.PutMatches, p.lookedUp...)
 	p.seen, p.lookedUp = nil, nil
@@ -241,11 +244,31 @@ func (p *pass) commit(ctx context.Context, commit ledger.Commit) error {
 	return p.step("after commit")
 }
 
+// keepInRun gives what a run finds on its way to that run: in the lane of first loads
+// nobody works on what belongs to none.
+func (p *pass) keepInRun(changes []ledger.Change) {
+	for i := range changes {
+		switch one := &changes[i]; {
+		case one.Lane != ledger.LaneBackfill || one.RunID != "":
+		case p.work.RunID != "":
+			one.RunID = p.work.RunID
+		default:
+			one.Lane = ledger.LanePoll
+		}
+	}
+}
+
 // finish ends the pass: the row is done, with whatever is still to be stored.
 func (p *pass) finish(ctx context.Context, commit ledger.Commit) error {
 	commit.Done = &p.work
 	commit.RunDone++
-	commit.PutDeadLetters = append(commit.PutDeadLetters, p.resolvedLetters()...)
+	resolved := p.resolvedLetters()
+	commit.PutDeadLetters = append(commit.PutDeadLetters, resolved...)
+	twins, err := p.freedTwins(ctx, resolved)
+	if err != nil {
+		return err
+	}
+	commit.Enqueue = append(commit.Enqueue, twins...)
 	commit.Counts = commit.Counts.Add(countOf(p.outcome))
 	link, made, err := p.wakeWith(ctx, &commit)
 	if err != nil {

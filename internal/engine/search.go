@@ -58,7 +58,10 @@ func (p *pass) candidates(ctx context.Context, side record.Side, source view, ho
 		if err != nil {
 			return nil, err
 		}
-		if ok && found.match == source.match && found.inScope && found.record.Ref.ID == id {
+		// A record that `where` leaves out counts on the other side, so that no second one
+		// is made beside it.
+		counts := found.inScope || side != source.record.Ref.Side
+		if ok && found.match == source.match && counts && found.record.Ref.ID == id {
 			views = append(views, found)
 		}
 	}

@@ -219,15 +219,18 @@ func (s *sides) store(ctx context.Context, key ledger.Key, side record.Side, err
 	}
 }
 
-// measured stores the skew of a side's clock when it moved by more than a second.
-func (s *sides) measured(ctx context.Context, key ledger.Key, side record.Side, server time.Time) {
+// measured stores the skew of a side's clock when it is not the one that is known. The
+// server told its time, in whole seconds, at some moment between asked and now: an
+// answer that was long under way is no clock that lags behind.
+func (s *sides) measured(ctx context.Context, key ledger.Key, side record.Side, server, asked time.Time) {
 	if server.IsZero() {
 		return
 	}
-	skew := server.Sub(s.options.Now()).Round(time.Second)
-	if diff := skew - s.skew(key, side); diff < 2*time.Second && diff > -2*time.Second {
+	least, most := server.Sub(s.options.Now()), server.Add(time.Second).Sub(asked)
+	if known := s.skew(key, side); least-time.Second <= known && known <= most+time.Second {
 		return
 	}
+	skew := ((least + most) / 2).Round(time.Second)
 	state, err := s.options.Store.UpdateSideState(ctx, key, side, func(state *ledger.SideState) { state.Skew = skew })
 	if err == nil {
 		copied := s.copyOf(key, side)

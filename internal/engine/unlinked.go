@@ -49,7 +49,7 @@ func (p *pass) unlinked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	creates := p.stream.writes(found.record.Ref.Side.Other()) && !p.stream.matchOnly()
+	creates := p.creates(found)
 	if counterpart == nil && creates {
 		counterpart, err = p.lostCounterpart(ctx, found)
 		if err != nil {
@@ -220,7 +220,11 @@ func (p *pass) post(ctx context.Context, intent ledger.Intent) (record.Record, e
 	if err != nil {
 		return record.Record{}, onRef(err, intent.Source)
 	}
-	return answer, p.step("after create")
+	if err := p.step("after create"); err != nil || p.tellsAll(intent, answer) {
+		return answer, err
+	}
+	// An answer with the new id and little more says nothing of what was kept.
+	return p.fetchWritten(ctx, answer.Ref)
 }
 
 // linkCreated joins the source with the record that our create made. The base

@@ -41,6 +41,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	if moved {
 		first.PutLinks = []ledger.Link{link}
 	}
+	p.noteKeyLeft(now)
 	if len(made.writes) == 0 {
 		first.PutConflicts = append(first.PutConflicts, conflicts.closing...)
 		first.PutHeld = append(first.PutHeld, now.guard.applied...)
@@ -57,7 +58,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	confirmed, failed, err := p.sendAll(ctx, now, intents)
 	if err != nil {
-		return p.notSent(ctx, link, intents, confirmed, failed, err)
+		return p.freedSoon(ctx, now, failed, p.notSent(ctx, link, intents, confirmed, failed, err))
 	}
 	last := ledger.Commit{PutConflicts: conflicts.closing}
 	p.settleBase(&link, intents, confirmed, made.both)
@@ -235,13 +236,20 @@ func (p *pass) send(ctx context.Context, current record.Record, intent ledger.In
 		return answer, true, err
 	}
 	// An answer without the fields that were written says nothing of them.
-	whole, err := p.fetch(ctx, intent.Target)
+	whole, err := p.fetchWritten(ctx, intent.Target)
+	return whole, false, err
+}
+
+// fetchWritten reads a record that was just written. When that fails the write still
+// happened, so its outcome is told as unknown.
+func (p *pass) fetchWritten(ctx context.Context, ref record.Ref) (record.Record, error) {
+	whole, err := p.fetch(ctx, ref)
 	if coded := fault.As(err); coded != nil {
 		unknown := *coded
 		unknown.MaybeApplied = true
-		return record.Record{}, false, &unknown
+		return record.Record{}, &unknown
 	}
-	return whole, false, err
+	return whole, err
 }
 
 // tellsAll reports whether an answer shows every field that was written.

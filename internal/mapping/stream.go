@@ -89,16 +89,25 @@ func (s *Stream) InScope(side record.Side, fields record.Fields) (bool, error) {
 // sides for records with the same key. ok is false where the stream has no key,
 // or where a part of it is blank, unreadable or without a counterpart.
 func (s *Stream) MatchKey(side record.Side, fields record.Fields, refs Resolver) (key string, ok bool) {
-	if len(s.match) == 0 {
-		return "", false
-	}
-	parts := make([]string, 0, 2*len(s.match))
+	values := make(map[string]any, len(s.match))
 	for _, field := range s.match {
 		raw, _, err := field.Read(side, fields)
 		if err != nil {
 			return "", false
 		}
-		canon, err := field.Canonical(side, raw, refs)
+		values[field.Name()] = raw
+	}
+	return s.KeyOf(side, values, refs)
+}
+
+// KeyOf is MatchKey for the plain values of a record of side, by field.
+func (s *Stream) KeyOf(side record.Side, values map[string]any, refs Resolver) (key string, ok bool) {
+	if len(s.match) == 0 {
+		return "", false
+	}
+	parts := make([]string, 0, 2*len(s.match))
+	for _, field := range s.match {
+		canon, err := field.Canonical(side, values[field.Name()], refs)
 		if err != nil || canon == nil || field.unmatched(canon) {
 			return "", false
 		}
