@@ -26,7 +26,7 @@ func TestRecordedDay(t *testing.T) {
 			"decision": dayOfDecision, "fallback": dayOfFallback, "pause": dayOfPause, "dead letter": dayOfDeadLetter,
 			"guard": dayOfGuard, "throttled": dayOfThrottling, "tokens": dayOfTokens, "runs": dayOfRuns, "bad input": dayOfBadInput,
 			"deactivation": dayOfDeactivation, "hubspot": dayOfHubSpot, "vendor's update": dayOfVendorsUpdate, "old doors": dayOfOldDoors,
-			"touch-points alone": dayOfTouchPointsAlone,
+			"touch-points alone": dayOfTouchPointsAlone, "edits": dayOfEdits,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
