@@ -189,6 +189,7 @@ func New(options Options) *Server {
 	}
 	if options.Console != nil {
 		router.Any("/console/*path", gin.WrapH(options.Console))
+		router.GET("/console", func(c *gin.Context) { c.Redirect(http.StatusFound, "/console/") })
 	}
 	s.registerAPI()
 	return s

@@ -17,6 +17,8 @@ import (
 	"github.com/accord-sync/accord/internal/broker/brokertest"
 	"github.com/accord-sync/accord/internal/cli"
 	"github.com/accord-sync/accord/internal/fault"
+	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/record"
 	"github.com/accord-sync/accord/internal/sandbox"
 )
 
@@ -154,4 +156,33 @@ func TestCheckLiveTriesTheBroker(t *testing.T) {
 	require.Contains(t, out, "by message of NATS, stream ACME, topic acme.events, at once")
 	require.Contains(t, out, "ok    right: broker: NATS lets us in, and has what the file names")
 	require.NotContains(t, out, server.Password)
+}
+
+// TestCheckTellsThatAPersonRegistersTheWebhook: where a system has no call for it, nothing is
+// known of the registration, and it is not called active.
+func TestCheckTellsThatAPersonRegistersTheWebhook(t *testing.T) {
+	running, err := sandbox.Listen(context.WithoutCancel(t.Context()), sandbox.Options{})
+	require.NoError(t, err)
+	t.Cleanup(running.Close)
+	s := newConsole(t, "crm")
+	key := ledger.Key{Tenant: "default", Connection: "cn_a"}
+	for _, side := range []record.Side{record.Left, record.Right} {
+		_, err := s.store.UpdateSideState(t.Context(), key, side, func(state *ledger.SideState) { state.WebhookID = "by-hand" })
+		require.NoError(t, err)
+	}
+	var out, stderr bytes.Buffer
+	options := cli.Options{Name: "accord", Tenant: "default", Out: &out, Err: &stderr, Connect: func(context.Context) (*cli.Session, error) {
+		return &cli.Session{Store: s.store, Close: func() {}}, nil
+	}}
+	root := cli.New(options)
+	cli.AddAccord(root, options, cli.Hooks{Plan: shell.CheckPlan([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, time.Now), Known: shell.Known, Now: time.Now})
+	cli.Run(t.Context(), root, []string{
+		"check", "../../integrations/salesos-hubspot.yaml", "--connection", "cn_a",
+		"--var", "SALESOS_URL=" + running.SalesOSURL + "/v1", "--var", "SALESOS_TOKEN_URL=" + running.SalesOSURL + "/oauth/token", "--var", "SALESOS_CLIENT_ID=accord",
+		"--var", "HUBSPOT_URL=" + running.HubSpotURL, "--secret", "salesos_client_secret=accord-secret", "--secret", "salesos_webhook=x",
+		"--secret", "hubspot_token=pat-na1-accord", "--secret", "hubspot_client_secret=accord-secret",
+	})
+	require.Contains(t, out.String(), "WRONG left: webhook: the registered webhook is gone", stderr.String())
+	require.Contains(t, out.String(), "ok    right: webhook: a person registers it in the system's settings")
+	require.NotContains(t, out.String(), "registered and active")
 }

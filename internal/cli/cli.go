@@ -103,7 +103,7 @@ func New(options Options) *cobra.Command {
 		conflictsCommand(options), resolveCommand(options),
 		deadLettersCommand(options), correctCommand(options), replayCommand(options), discardCommand(options),
 		guardCommand(options), approveCommand(options), rejectCommand(options),
-		pauseCommand(options), resumeCommand(options), restoredCommand(options),
+		activateCommand(options), pauseCommand(options), resumeCommand(options), restoredCommand(options),
 		connectionsCommand(options), installCommand(options), historyCommand(options), linksCommand(options), firingsCommand(options), touchPointsCommand(options),
 	)
 	return root

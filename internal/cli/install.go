@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func install(ctx context.Context, session *Session, connection *ledger.Connectio
 	if err := session.Control.Activate(ctx, connection.Key); err != nil {
 		return err
 	}
-	return activated(ctx, session, connection)
+	return activated(ctx, session, connection, "")
 }
 
 // How long install waits to see the activation through, and how often it looks.
@@ -93,8 +94,9 @@ const (
 )
 
 // activated waits a short while for the activation to leave its mark; a worker
-// that is not there yet activates later.
-func activated(ctx context.Context, session *Session, connection *ledger.Connection) error {
+// that is not there yet activates later. before is the connection's reason as it
+// was before: the same reason tells nothing yet.
+func activated(ctx context.Context, session *Session, connection *ledger.Connection, before string) error {
 	ctx, cancel := context.WithTimeout(ctx, activationWait)
 	defer cancel()
 	for {
@@ -105,7 +107,7 @@ func activated(ctx context.Context, session *Session, connection *ledger.Connect
 		if err == nil {
 			*connection = found
 		}
-		if connection.State != ledger.Draft || connection.StateReason != "" {
+		if connection.State == ledger.Active || connection.StateReason != "" && connection.StateReason != before {
 			return nil
 		}
 		select {
@@ -121,13 +123,28 @@ func tellInstalled(out io.Writer, session *Session, connection ledger.Connection
 		return printJSON(out, connectionRow(connection, session.WebhookBase))
 	}
 	fmt.Fprintf(out, "installed %s as connection %s; it is %s\n", connection.Name, connection.Connection, connection.State)
+	if connection.State == ledger.Draft {
+		fmt.Fprintln(out, draftLine(connection))
+	}
 	if session.WebhookBase == "" {
 		fmt.Fprintln(out, "this shell knows no public URL (ACCORD_PUBLIC_URL): unless the worker does, changes are found by polling only")
 	}
 	return nil
 }
 
-// named puts the file's name before an error that has positions.
+// draftLine tells what a connection waits for that was installed and does nothing yet.
+func draftLine(connection ledger.Connection) string {
+	if connection.StateReason != "" {
+		return "its activation waits: " + connection.StateReason
+	}
+	return "the command activate begins to sync; status tells how far it is"
+}
+
+// giveValues is what a person does about a variable or a secret without a value.
+const giveValues = "give each with --var NAME=VALUE, or --secret NAME=@FILE"
+
+// named puts the file's name before an error that has positions, and tells how
+// missing values are given.
 func named(err error, file string) error {
 	coded := fault.As(err)
 	if coded == nil || len(coded.Details) == 0 || coded.Subject != "" {
@@ -135,6 +152,9 @@ func named(err error, file string) error {
 	}
 	copied := *coded
 	copied.Subject = file
+	if slices.ContainsFunc(coded.Details, func(one fault.Detail) bool { return strings.HasSuffix(one.Message, " has no value") }) {
+		copied.Details = append(slices.Clone(coded.Details), fault.Detail{Message: giveValues})
+	}
 	return &copied
 }
 

@@ -185,7 +185,7 @@ func (c checking) webhook(ctx context.Context, plan Plan, side record.Side, open
 		found.add(test)
 		return nil
 	}
-	test.Text = "a secret is set; it is registered at activation if there is a public URL (ACCORD_PUBLIC_URL), else changes are found by polling only"
+	test.Text = "a secret is set; it is registered at activation, or by a person where the system has no call for that, if there is a public URL (ACCORD_PUBLIC_URL), else changes are found by polling only"
 	if c.connection == "" {
 		found.add(test)
 		return nil
@@ -213,6 +213,8 @@ func registered(ctx context.Context, open connector.Connector, state ledger.Side
 		test.OK, test.Text = false, words(err)
 	case !answer.Active:
 		test.OK, test.Text = false, "the system switched the webhook off after failures; it is switched on again by the next check of the worker"
+	case answer.ByHand:
+		test.Text = "a person registers it in the system's settings, with the address that accord connections --json tells; accord status says active once a delivery has come"
 	default:
 		test.Text = "registered and active"
 	}

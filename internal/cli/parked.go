@@ -31,7 +31,11 @@ func correctCommand(options Options) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return tellState(command.OutOrStdout(), "dead letter", letter.ID, string(letter.State), asJSON)
+				state := string(letter.State)
+				if !asJSON {
+					state = "corrected; the command replay tries it with these values"
+				}
+				return tellState(command.OutOrStdout(), "dead letter", letter.ID, state, asJSON)
 			})
 		},
 	}

@@ -20,7 +20,7 @@ func TestAParkedRecordIsCorrectedAndDiscarded(t *testing.T) {
 		Reason: ledger.Reason{Code: "invalid", Field: "position"}, FirstAt: time.Unix(1, 0), LastAt: time.Unix(1, 0),
 	}}}))
 	require.Zero(t, s.run("correct", "dl", `position="Director"`, "score=75000.00", "note=null"), s.err.String())
-	require.Equal(t, "dead letter dl is open\n", s.out.String())
+	require.Equal(t, "dead letter dl is corrected; the command replay tries it with these values\n", s.out.String())
 	_, letter, err := s.store.FindDeadLetter(t.Context(), "dl")
 	require.NoError(t, err)
 	require.Equal(t, ledger.Values{"position": "Director", "score": json.Number("75000.00"), "note": nil}, letter.Overrides)

@@ -121,6 +121,16 @@ func brokerLine(name string, broker control.BrokerStatus) string {
 	return line
 }
 
+func activateCommand(options Options) *cobra.Command {
+	return steerCommand(options, "activate", "Check both systems, register webhooks and begin to sync",
+		func(command *cobra.Command, session *Session, connection ledger.Connection) error {
+			if err := session.Control.Activate(command.Context(), connection.Key); err != nil {
+				return err
+			}
+			return activated(command.Context(), session, &connection, connection.StateReason)
+		})
+}
+
 func pauseCommand(options Options) *cobra.Command {
 	var reason string
 	command := steerCommand(options, "pause", "Stop reading and writing; webhooks are still stored",
@@ -169,12 +179,24 @@ func steerCommand(options Options, name, short string, do func(*cobra.Command, *
 				if err != nil {
 					return err
 				}
-				return tellState(command.OutOrStdout(), "connection", after.Connection, string(after.State), asJSON)
+				if err := tellState(command.OutOrStdout(), "connection", after.Connection, string(after.State), asJSON); err != nil || asJSON {
+					return err
+				}
+				return tellReason(command.OutOrStdout(), after)
 			})
 		},
 	}
 	jsonFlag(command, &asJSON)
 	return command
+}
+
+// tellReason says what keeps a connection from becoming active.
+func tellReason(out io.Writer, connection ledger.Connection) error {
+	if connection.StateReason == "" || connection.State != ledger.Draft && connection.State != ledger.Failing {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "reason: %s\n", connection.StateReason)
+	return err
 }
 
 func tellState(out io.Writer, what, id, state string, asJSON bool) error {

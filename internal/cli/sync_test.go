@@ -36,6 +36,8 @@ type runner struct {
 	problem *ledger.RunProblem
 	// unknown is how many of the distinct ids are not open.
 	unknown int
+	// activations counts those that were asked for.
+	activations int
 }
 
 func (r *runner) StartRun(_ context.Context, key ledger.Key, kind ledger.RunKind, stream string) (ledger.Run, bool, error) {
@@ -64,6 +66,15 @@ func (r *runner) WaitRun(ctx context.Context, _ string, onProgress func(ledger.R
 		run.Error = "the left side refuses the credentials"
 	}
 	return run, nil
+}
+
+// Activate does what the activation of a worker would do, which refuses the first try.
+func (r *runner) Activate(ctx context.Context, key ledger.Key) error {
+	r.activations++
+	if r.activations == 1 {
+		return r.store.SetConnectionState(ctx, key, ledger.Failing, "the left side refuses the credentials")
+	}
+	return r.store.SetConnectionState(ctx, key, ledger.Active, "")
 }
 
 func (r *runner) Status(context.Context, ledger.Key) (control.Status, error) { return r.status, nil }

@@ -110,7 +110,7 @@ func (l *loader) db(needed bool) string {
 	dsn := l.get(EnvDB)
 	switch {
 	case dsn == "" && needed:
-		l.refuse(EnvDB, "is not set; use sqlite:FILE or postgres://user:password@host/name")
+		l.refuse(EnvDB, "is not set; use sqlite:FILE or postgres://user:password@host/name, or paste the line that accord dev prints")
 	case dsn != "" && CheckDSN(dsn) != nil:
 		l.refuse(EnvDB, "is no database address; use sqlite:FILE or postgres://user:password@host/name")
 	}
@@ -130,7 +130,7 @@ func (l *loader) key(needed bool) []byte {
 	text := l.get(EnvKey)
 	if text == "" {
 		if needed {
-			l.refuse(EnvKey, "is not set; make one with: openssl rand -base64 32")
+			l.refuse(EnvKey, "is not set; it must be the key that the ledger was made with; for a new ledger make one with: openssl rand -base64 32")
 		}
 		return nil
 	}

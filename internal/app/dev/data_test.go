@@ -42,6 +42,7 @@ func TestTheEnvironmentComesFirst(t *testing.T) {
 	dir := t.TempDir()
 	opened, err := openData(options(dir, map[string]string{
 		config.EnvKey: key, config.EnvToken: "a-long-token", config.EnvDB: "postgres://u:hunter2@db/accord", config.EnvPublicURL: "https://a.example.com",
+		config.EnvAllowPrivate: "127.0.0.0/8, 10.1.2.3",
 	}))
 	require.NoError(t, err)
 	require.Equal(t, "a-long-token", opened.settings.Token)
@@ -53,7 +54,8 @@ func TestTheEnvironmentComesFirst(t *testing.T) {
 	opened.tell(&told, Addresses{API: "http://127.0.0.1:1", Temporal: "127.0.0.1:2", Token: "a-long-token"})
 	require.NotContains(t, told.String(), "hunter2")
 	require.NotContains(t, told.String(), "a-long-token")
-	require.Contains(t, told.String(), "export TEMPORAL_ADDRESS='127.0.0.1:2' ACCORD_PUBLIC_URL='https://a.example.com'\n")
+	require.Contains(t, told.String(), "export TEMPORAL_ADDRESS='127.0.0.1:2' ACCORD_PUBLIC_URL='https://a.example.com' ACCORD_ALLOW_PRIVATE='127.0.0.0/8,10.1.2.3/32'\n")
+	require.Contains(t, told.String(), "http://127.0.0.1:1/console/")
 }
 
 func TestTwoProcessesMakeOneKey(t *testing.T) {

@@ -198,6 +198,7 @@ func (d data) tell(out io.Writer, at Addresses) {
 		return
 	}
 	fmt.Fprintf(out, "API          %s/api/v1\n", at.API)
+	fmt.Fprintf(out, "console      %s/console/ (any name, the token as the password)\n", at.API)
 	if at.UI != "" {
 		fmt.Fprintf(out, "Temporal UI  %s\n", at.UI)
 	}
@@ -228,7 +229,14 @@ func (d data) exports(at Addresses) string {
 		line += ` ACCORD_KEY="$(cat ` + quoted(d.keyFile) + `)"`
 	}
 	if d.settings.PublicURL != "" {
-		line += " ACCORD_PUBLIC_URL=" + quoted(d.settings.PublicURL)
+		line += " " + config.EnvPublicURL + "=" + quoted(d.settings.PublicURL)
+	}
+	if len(d.settings.AllowPrivate) > 0 {
+		ranges := make([]string, len(d.settings.AllowPrivate))
+		for i, prefix := range d.settings.AllowPrivate {
+			ranges[i] = prefix.String()
+		}
+		line += " " + config.EnvAllowPrivate + "=" + quoted(strings.Join(ranges, ","))
 	}
 	return line
 }
