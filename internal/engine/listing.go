@@ -380,22 +380,3 @@ func deadPage(err error, cursor ledger.Cursor) bool {
 
 // listTime bounds the reading of one page.
 const listTime = 30 * time.Second
-
-// highWater is the server's time at the start of a listing: what changes later
-// is found by the next one. A server that says nothing of the time is given
-// ours, with room for doubt.
-func (e *Engine) highWater(page connector.Page) time.Time {
-	if !page.ServerTime.IsZero() {
-		return page.ServerTime
-	}
-	var newest time.Time
-	for _, found := range page.Records {
-		if found.UpdatedAt.After(newest) {
-			newest = found.UpdatedAt
-		}
-	}
-	if newest.IsZero() {
-		return e.options.Now().Add(-clockDoubt)
-	}
-	return newest
-}
