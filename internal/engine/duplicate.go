@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/accord-sync/accord/internal/fault"
 	"github.com/accord-sync/accord/internal/ledger"
@@ -50,6 +51,34 @@ func (p *pass) duplicate(ctx context.Context, intent ledger.Intent, refused *fau
 		return fault.New(fault.Transient, "the server refuses a duplicate that cannot be found yet").On(intent.Source)
 	}
 	return refused
+}
+
+// refusedAgain handles a 409 on a create that was sent once more since nobody knows
+// what became of it: most likely the record is there because it was made then.
+func (p *pass) refusedAgain(ctx context.Context, intent ledger.Intent, refused *fault.Error) error {
+	target := intent.Target
+	path, capabilities := p.stream.Spec.Marker.Of(target.Side), p.in.Connector(target.Side).Capabilities()
+	if refused.ExistingID == "" {
+		visible := intent.SentAt.Add(p.engine.callTime() + max(capabilities.LateBy, capabilities.SearchLag))
+		if wait := visible.Sub(p.engine.options.Now()); path != "" && wait > 0 {
+			return later(min(wait, settlePause*time.Duration(max(p.work.Claims, 1))), "the record that the server has already may be the one made just before a crash")
+		}
+		return p.duplicate(ctx, intent, refused)
+	}
+	found, err := p.fetch(ctx, record.Ref{Side: target.Side, Object: target.Object, ID: refused.ExistingID})
+	if err != nil && !fault.Is(err, fault.Gone) {
+		return err
+	}
+	if err == nil && path != "" {
+		own, err := p.ownFruits(ctx, []record.Record{found}, path, intent.Source)
+		if err != nil {
+			return err
+		}
+		if len(own) > 0 {
+			return p.linkCreated(ctx, intent, own[0], nil)
+		}
+	}
+	return p.duplicate(ctx, intent, refused)
 }
 
 // duplicateTries is how often a 409 without a visible cause is tried.

@@ -106,10 +106,10 @@ func (p *pass) unfinishedCreate(ctx context.Context) (bool, error) {
 		if err == nil {
 			return false, p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}})
 		}
+		if coded := fault.As(err); fault.Is(err, fault.Duplicate) && coded.Status != 0 {
+			return true, p.refusedAgain(ctx, intent, coded)
+		}
 		if fault.Is(err, fault.Duplicate, fault.Invalid) && !isCrash(err) {
-			if fault.As(err).ExistingID != "" {
-				return true, p.duplicate(ctx, intent, fault.As(err))
-			}
 			if closing := p.commit(ctx, ledger.Commit{CloseIntents: []string{intent.ID}}); closing != nil {
 				return false, closing
 			}
