@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,7 @@ func (g *trying) run(command *cobra.Command, hooks Hooks, read *manifest.Manifes
 	}
 	open, err := hooks.Manifest(read, g.reached)
 	if err != nil {
-		return err
+		return howGiven(err)
 	}
 	steps := trial.Run(command.Context(), trial.Options{Connector: open, Manifest: read, Objects: g.objects, Write: fields, Now: hooks.Now})
 	if g.asJSON {
@@ -124,6 +125,19 @@ func (g *trying) run(command *cobra.Command, hooks Hooks, read *manifest.Manifes
 		err = fault.New(fault.Invalid, "mistakes found: %d; the lines above that say WRONG tell what to mend", failed)
 	}
 	return err
+}
+
+// howGiven tells with which flags credentials are given, where they are wrong or missing.
+func howGiven(err error) error {
+	coded := fault.As(err)
+	if coded == nil || coded.Code != fault.Usage {
+		return err
+	}
+	copied := *coded
+	copied.Details = append(slices.Clone(coded.Details), fault.Detail{
+		Message: "credentials are given with --auth, --client-id, --token-url and --secret token=@FILE (or client_secret, password, refresh_token)",
+	})
+	return &copied
 }
 
 // credentials puts the secrets where the kind has them.
