@@ -29,11 +29,15 @@ func (l lister[Item]) command(options Options, use, short string) *cobra.Command
 				return fault.New(fault.Usage, "--limit is 0 (all) or more, not %d", limit)
 			}
 			return options.onConnection(command.Context(), args[0], func(session *Session, connection ledger.Connection) error {
-				items, err := l.read(command, session, connection.Key, limit)
+				items, more, err := l.read(command, session, connection.Key, limit)
 				if err != nil {
 					return err
 				}
-				return l.print(command, items, asJSON)
+				if err := l.print(command, items, asJSON); err != nil || !more {
+					return err
+				}
+				_, err = fmt.Fprintf(command.ErrOrStderr(), "there are more than these %d: --limit 0 lists all\n", len(items))
+				return err
 			})
 		},
 	}
@@ -42,8 +46,8 @@ func (l lister[Item]) command(options Options, use, short string) *cobra.Command
 	return command
 }
 
-func (l lister[Item]) read(command *cobra.Command, session *Session, key ledger.Key, limit int) ([]Item, error) {
-	var items []Item
+// read returns at most limit items (0: all), and whether there are more.
+func (l lister[Item]) read(command *cobra.Command, session *Session, key ledger.Key, limit int) (items []Item, more bool, err error) {
 	options := ledger.ListOptions{Limit: pageLimit}
 	if limit > 0 {
 		options.Limit = min(limit, pageLimit)
@@ -51,14 +55,14 @@ func (l lister[Item]) read(command *cobra.Command, session *Session, key ledger.
 	for {
 		page, next, err := l.page(command, session, key, options)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		items = append(items, page...)
 		if limit > 0 && len(items) >= limit {
-			return items[:limit], nil
+			return items[:limit], len(items) > limit || next != "", nil
 		}
 		if next == "" {
-			return items, nil
+			return items, false, nil
 		}
 		options.Cursor = next
 	}
