@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -103,4 +104,27 @@ func TestNothingIsMadeBesideARecordThatIsLeftOut(t *testing.T) {
 		require.Len(t, b.live(record.Right), 1)
 		require.Len(t, b.letters(), 1)
 	})
+	t.Run("what another stream keeps in step is something else", func(t *testing.T) {
+		b := start(t, setup{edit: func(yaml string) string {
+			yaml = strings.Replace(yaml, "left: {object: leads}", "left: {object: leads, where: 'custom_fields?.kind != \"company\"'}", 1)
+			return strings.Replace(yaml, "streams:\n", firms, 1)
+		}})
+		firm := b.create(record.Left, map[string]any{"name": "Lima", "email": "info@x.com", "custom_fields": map[string]any{"kind": "company"}})
+		contact := b.create(record.Right, map[string]any{"first_name": "Ana", "email": "info@x.com"})
+		b.clock.advance(time.Hour)
+		b.run(ledger.RunCompare)
+		require.Empty(t, b.letters())
+		require.NotEqual(t, firm, b.other(record.Right, contact))
+		require.Len(t, b.live(record.Left), 2)
+	})
 }
+
+// firms is a second stream of leads.
+const firms = `streams:
+  firms:
+    left: {object: leads, where: 'custom_fields?.kind == "company"'}
+    right: {object: companies}
+    match: [name]
+    fields:
+      name: {left: name, right: name}
+`

@@ -153,7 +153,7 @@ func (p *pass) choose(ctx context.Context, source view, others []view) (*view, e
 		}
 		switch {
 		case !other.inScope && state.Link == nil && !p.bears(source, other):
-			if !buried(state, other.record.Ref) {
+			if !buried(state, other.record.Ref) && !p.elsewhere(other.record) {
 				outside = append(outside, other)
 			}
 		case buried(state, other.record.Ref) && p.stream.staysReadable(other.record.Ref.Side):
@@ -195,6 +195,20 @@ func (p *pass) bears(source, other view) bool {
 // creates reports whether a record without a counterpart is given one.
 func (p *pass) creates(source view) bool {
 	return p.stream.writes(source.record.Ref.Side.Other()) && !p.stream.matchOnly()
+}
+
+// elsewhere reports whether a record that is no part of this stream is one of another
+// stream, of which the same collection holds the records too: it is something else.
+func (p *pass) elsewhere(found record.Record) bool {
+	for _, stream := range p.in.Streams {
+		if stream.Spec.Name == p.stream.Spec.Name || stream.oneSided() || stream.follows() || stream.matchOnly() || stream.object(found.Ref.Side) != found.Ref.Object {
+			continue
+		}
+		if inScope, err := stream.Mapping.InScope(found.Ref.Side, found.Fields); err == nil && inScope {
+			return true
+		}
+	}
+	return false
 }
 
 // leftOut refuses to make a second record beside one that is no part of the stream.
