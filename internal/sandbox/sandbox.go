@@ -118,17 +118,17 @@ func Listen(ctx context.Context, o Options) (*Running, error) {
 	lc := net.ListenConfig{}
 	left, err := lc.Listen(ctx, "tcp", addr(o.SalesOSAddr))
 	if err != nil {
-		return nil, fmt.Errorf("sandbox: listen for SalesOS on %s: %w (choose another address)", addr(o.SalesOSAddr), err)
+		return nil, fmt.Errorf("sandbox: listen for SalesOS on %s: %w (choose another address with --salesos)", addr(o.SalesOSAddr), err)
 	}
 	right, err := lc.Listen(ctx, "tcp", addr(o.AcmeAddr))
 	if err != nil {
 		_ = left.Close()
-		return nil, fmt.Errorf("sandbox: listen for Acme on %s: %w (choose another address)", addr(o.AcmeAddr), err)
+		return nil, fmt.Errorf("sandbox: listen for Acme on %s: %w (choose another address with --acme)", addr(o.AcmeAddr), err)
 	}
 	third, err := lc.Listen(ctx, "tcp", addr(o.HubSpotAddr))
 	if err != nil {
 		_, _ = left.Close(), right.Close()
-		return nil, fmt.Errorf("sandbox: listen for HubSpot on %s: %w (choose another address)", addr(o.HubSpotAddr), err)
+		return nil, fmt.Errorf("sandbox: listen for HubSpot on %s: %w (choose another address with --hubspot)", addr(o.HubSpotAddr), err)
 	}
 	r := &Running{Sandbox: New(o), SalesOSURL: "http://" + left.Addr().String(), AcmeURL: "http://" + right.Addr().String(),
 		HubSpotURL: "http://" + third.Addr().String(), failed: make(chan error, 3)}
