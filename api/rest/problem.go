@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -87,5 +88,13 @@ func (s *Server) badRequest(c *gin.Context, err error) {
 		s.fail(c, err)
 		return
 	}
-	s.fail(c, fault.Wrap(fault.Usage, err, "a parameter or the body of the request cannot be read; openapi.yaml has its form"))
+	const form = "cannot be read; openapi.yaml has its form"
+	if rest, ok := strings.CutPrefix(err.Error(), "Invalid format for parameter "); ok {
+		// What follows the name may quote the value.
+		name, _, _ := strings.Cut(rest, ":")
+		wrong := &fault.Error{Code: fault.Usage, Message: "a parameter is wrong: " + name, Details: []fault.Detail{{Path: name, Message: form}}, Err: err}
+		s.fail(c, wrong)
+		return
+	}
+	s.fail(c, fault.Wrap(fault.Usage, err, "a parameter or the body of the request "+form))
 }
