@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/accord-sync/accord/internal/ledger"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -37,4 +40,40 @@ func TestAMergeOfTwoPairsIsEndedByTheDeleteThatItsLetterAsksFor(t *testing.T) {
 	b.hint(record.Left, leadB)
 	b.quiet()
 	require.Equal(t, "Afterwards", text(b.get(record.Right, contactB), "company_name"))
+}
+
+// Of two records with one key, one linked and one parked for it, a person makes one.
+// The pair goes on with the one that is left, whether an event or a compare tells.
+func TestAMergeOfTwinsWhateverTellsOfIt(t *testing.T) {
+	for _, winner := range []string{"parked", "linked"} {
+		for _, told := range []bool{true, false} {
+			t.Run(fmt.Sprint(winner, " wins, told: ", told), func(t *testing.T) {
+				b := start(t, setup{})
+				require.NoError(t, b.right.SetSwitches(b.ctx, map[string]any{"unique": false}))
+				lead, contact := b.pair("ana@x.com")
+				second := b.create(record.Right, map[string]any{"first_name": "Ana", "last_name": "Lima", "email": "ana@x.com", "job_title": "CTO"})
+				b.quiet()
+				require.Len(t, b.letters(), 1)
+				b.clock.advance(time.Hour)
+				win, lose := second, contact
+				if winner == "linked" {
+					win, lose = contact, second
+				}
+				_, err := b.right.MergeRecords(b.ctx, "contacts", win, lose)
+				require.NoError(t, err)
+				if told {
+					b.look(record.Right, lose)
+					b.look(record.Right, win)
+					b.settle()
+				} else {
+					b.run(ledger.RunCompare)
+				}
+				b.idle()
+				require.Empty(t, b.letters())
+				require.Equal(t, win, b.other(record.Left, lead))
+				require.Len(t, b.live(record.Left), 1)
+				require.Equal(t, text(b.get(record.Right, win), "job_title"), text(b.get(record.Left, lead), "position"))
+			})
+		}
+	}
 }

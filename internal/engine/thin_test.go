@@ -107,3 +107,23 @@ func TestAnEditOfASetThatWasCut(t *testing.T) {
 	require.Equal(t, before, b.writes(record.Left)+b.writes(record.Right))
 	require.Empty(t, b.letters())
 }
+
+func TestAnEditOfASetThatWasCutIsKilled(t *testing.T) {
+	for _, step := range []string{"after update", "before update", "before commit"} {
+		t.Run(step, func(t *testing.T) {
+			b := start(t, onRight(func(real connector.Connector) connector.Connector { return few{real} }))
+			lead := b.create(record.Left, map[string]any{"name": "Ana Lima", "email": "ana@x.com", "tags": []any{"VIP", "South", "Fair 2026"}})
+			b.quiet()
+			contact := b.other(record.Left, lead)
+			b.edit(record.Right, contact, map[string]any{"labels": []any{"vip", "new"}})
+			b.look(record.Right, contact)
+			b.killOn(step)
+			b.quiet()
+			require.ElementsMatch(t, []any{"VIP", "Fair 2026", "new"}, field(b.get(record.Left, lead), "tags"))
+			require.ElementsMatch(t, []any{"vip", "new"}, field(b.get(record.Right, contact), "labels"))
+			before := b.writes(record.Left) + b.writes(record.Right)
+			b.quiet()
+			require.Equal(t, before, b.writes(record.Left)+b.writes(record.Right))
+		})
+	}
+}
