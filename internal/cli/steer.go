@@ -127,7 +127,13 @@ func activateCommand(options Options) *cobra.Command {
 			if err := session.Control.Activate(command.Context(), connection.Key); err != nil {
 				return err
 			}
-			return activated(command.Context(), session, &connection, connection.StateReason)
+			if err := activated(command.Context(), session, &connection, connection.StateReason); err != nil {
+				return err
+			}
+			if connection.State == ledger.Failing {
+				return fault.New(fault.Invalid, "connection %s is failing: %s; mend that, then activate it again", connection.Connection, connection.StateReason)
+			}
+			return nil
 		})
 }
 
@@ -192,7 +198,7 @@ func steerCommand(options Options, name, short string, do func(*cobra.Command, *
 
 // tellReason says what keeps a connection from becoming active.
 func tellReason(out io.Writer, connection ledger.Connection) error {
-	if connection.StateReason == "" || connection.State != ledger.Draft && connection.State != ledger.Failing {
+	if connection.StateReason == "" || connection.State != ledger.Draft {
 		return nil
 	}
 	_, err := fmt.Fprintf(out, "reason: %s\n", connection.StateReason)
