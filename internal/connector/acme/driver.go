@@ -72,6 +72,8 @@ type client struct {
 	cfg     connector.Config
 	api     *transport.API
 	numbers transport.Numbers
+	// together shares what several creates look through at once.
+	together transport.Together
 }
 
 var (

@@ -181,15 +181,7 @@ const recentPages = 3
 
 // recent looks for a value among the records that changed since.
 func (c *client) recent(ctx context.Context, request connector.SearchRequest) ([]record.Record, error) {
-	pages := connector.ListRequest{Object: request.Object, Since: request.Since}
-	for range recentPages {
-		page, err := c.List(ctx, pages)
-		if found := transport.Matching(page.Records, request); err != nil || len(found) > 0 || page.Next == "" {
-			return found, err
-		}
-		pages.Cursor = page.Next
-	}
-	return nil, nil
+	return c.together.Recent(ctx, request, recentPages, c.List)
 }
 
 // searched reads all pages of a search.

@@ -88,6 +88,8 @@ type client struct {
 	sorted  sync.Map
 	numbers transport.Numbers
 	stages  stageList
+	// together shares what several creates look through at once.
+	together transport.Together
 }
 
 var _ connector.Connector = (*client)(nil)

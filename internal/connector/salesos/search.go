@@ -46,11 +46,14 @@ func (c *client) search(ctx context.Context, object object, request connector.Se
 	if !covered {
 		return c.scanFor(ctx, object, request)
 	}
-	newest, err := c.page(ctx, object, url.Values{"page": {"1"}, "per_page": {strconv.Itoa(maxPage)}, "sort": {"-created_at"}})
+	newest, err := c.together.Read(ctx, object.Name, func(ctx context.Context) ([]record.Record, error) {
+		page, err := c.page(ctx, object, url.Values{"page": {"1"}, "per_page": {strconv.Itoa(maxPage)}, "sort": {"-created_at"}})
+		return page.rows, err
+	})
 	if fault.Is(err, fault.Invalid) {
 		return c.scanFor(ctx, object, request)
 	}
-	return transport.Matching(newest.rows, request), err
+	return transport.Matching(newest, request), err
 }
 
 // searchText reads the rows the server finds for a text. obeyed is false when
