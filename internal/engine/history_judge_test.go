@@ -206,7 +206,7 @@ func (p *player) judgeWrite(one happening, ref record.Ref, name, before, after s
 // judgeReplaced: a user's edit may only give way to one of the other side that
 // came after it, or to one that it met, by the policy.
 func (p *player) judgeReplaced(one happening, ref record.Ref, name string, prior, origin change, line []change) {
-	if p.unknowable(ref, prior) || p.unknowable(p.ref(origin.side, origin.id), origin) || p.coincided(ref, p.ref(origin.side, origin.id), prior) {
+	if p.unknowable(ref, prior) || p.unknowable(p.ref(origin.side, origin.id), origin) || p.coincided(one, name, p.ref(origin.side, origin.id), prior) {
 		p.result.excused++
 		return
 	}
@@ -235,46 +235,6 @@ func (p *player) judgeReplaced(one happening, ref record.Ref, name string, prior
 	case "newest":
 		p.judgeNewest(one, ref, other, name, prior)
 	}
-}
-
-// unknowable: the edit was made while nobody could say whether a write had
-// arrived, on a server without versions, or together with another edit since the
-// service wrote there, so that no version tells. What came first cannot be known then.
-func (p *player) unknowable(ref record.Ref, prior change) bool {
-	during, ok := p.trace.inDoubt(ref, prior.seq)
-	if !ok {
-		return false
-	}
-	edits := 0
-	for _, one := range p.trace.happenings {
-		mine := one.side == ref.Side && one.id == ref.ID && (during.to == 0 || one.seq < during.to)
-		switch {
-		case mine && one.user:
-			edits++
-		case mine && one.seq < during.from:
-			edits = 0
-		}
-	}
-	return edits > 1 || ref.Side == record.Left || !p.h.settings.versions
-}
-
-// coincided: a write that carried the edit over was in doubt, and users had just
-// made the same edit of another field on both sides. The record then looks as if
-// the write had arrived and somebody had put one of its fields back.
-func (p *player) coincided(ref, other record.Ref, prior change) bool {
-	if !slices.ContainsFunc(p.trace.doubts[other], func(one doubt) bool { return one.from > prior.seq && !one.answered }) {
-		return false
-	}
-	for _, field := range p.stream.Mapping.Fields() {
-		for _, mine := range p.timeline(ref, field.Name()) {
-			if mine.user && slices.ContainsFunc(p.timeline(other, field.Name()), func(one change) bool {
-				return one.user && one.canon == mine.canon && max(one.seq-mine.seq, mine.seq-one.seq) == 1
-			}) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // lonely reports whether any user chose the owner who has no counterpart.

@@ -271,11 +271,25 @@ func (p *player) disturb(one step) {
 	if p.dead {
 		p.result.crashes++
 		p.trace.forget()
+		p.leftOpen()
 	}
 	p.armed, p.dead = "", false
 	p.b.restart()
 	if run.ID != "" {
 		p.b.finishRun(run)
+	}
+}
+
+// leftOpen notes the writes that a killed process had planned.
+func (p *player) leftOpen() {
+	for _, link := range p.linksOf("", "") {
+		state, err := p.b.store.Load(p.b.ctx, p.b.key, link.Stream, link.Left)
+		p.no(err)
+		for _, intent := range state.Intents {
+			if intent.Op == ledger.OpUpdate {
+				p.trace.planned(intent.Target)
+			}
+		}
 	}
 }
 

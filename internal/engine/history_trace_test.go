@@ -86,6 +86,18 @@ func (t *trace) forget() {
 	}
 }
 
+// planned opens a doubt about a write that a killed process had planned: nobody can say
+// whether it was sent.
+func (t *trace) planned(ref record.Ref) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if doubts := t.doubts[ref]; len(doubts) > 0 && doubts[len(doubts)-1].to == 0 {
+		return
+	}
+	t.seq++
+	t.doubts[ref] = append(t.doubts[ref], doubt{from: t.seq})
+}
+
 // answeredBy notes that the server said what became of the last write of a record:
 // that it was made, or that it was surely not.
 func (t *trace) answeredBy(ref record.Ref, err error) {

@@ -66,10 +66,12 @@ func (p *pass) readBoth(ctx context.Context, link ledger.Link) (left, right half
 	}
 	var halves [2]half
 	var found [2]view
-	group, groupCtx := errgroup.WithContext(ctx)
+	// One that fails does not stop the other: its server may say that it wants to be
+	// left alone, and that must be heard.
+	var group errgroup.Group
 	for i, side := range record.Sides() {
 		group.Go(func() error {
-			answer, err := p.fetch(groupCtx, link.Ref(side))
+			answer, err := p.fetch(ctx, link.Ref(side))
 			if fault.Is(err, fault.Gone) {
 				halves[i].gone = true
 				return nil
