@@ -141,11 +141,11 @@ func (p *pass) historyEntry(intent ledger.Intent, result confirmation, name stri
 // notSent ends a pass whose write on one side failed. A write that surely had no
 // effect closes its intent; one that may have had leaves it open, and the next
 // pass settles it before anything else. Writes that were confirmed before count.
-func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, failed record.Side, cause error) error {
+func (p *pass) notSent(ctx context.Context, link ledger.Link, conflicts conflictRows, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation, failed record.Side, cause error) error {
 	if isCrash(cause) {
 		return cause
 	}
-	var commit ledger.Commit
+	commit := ledger.Commit{PutConflicts: p.closeSettled(conflicts, intents, confirmed)}
 	p.closeConfirmed(&commit, intents, confirmed)
 	if len(confirmed) > 0 {
 		// A field that was also meant for the failed side keeps its old base.
@@ -155,7 +155,7 @@ func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record
 		}
 		p.settleBase(&link, intents, confirmed, both)
 		commit.PutLinks = []ledger.Link{link}
-		commit.PutConflicts = p.followOwnWrites(intents, confirmed)
+		commit.PutConflicts = append(commit.PutConflicts, p.followOwnWrites(intents, confirmed)...)
 	}
 	coded := fault.As(cause)
 	maybe := coded == nil && !errors.Is(cause, errAgain) || coded != nil && coded.MaybeApplied
@@ -169,6 +169,27 @@ func (p *pass) notSent(ctx context.Context, link ledger.Link, intents map[record
 		return err
 	}
 	return cause
+}
+
+// closeSettled are the conflicts that close although a write failed: no write that is
+// missing has to do with their fields.
+func (p *pass) closeSettled(conflicts conflictRows, intents map[record.Side]ledger.Intent, confirmed map[record.Side]confirmation) []ledger.Conflict {
+	var closing []ledger.Conflict
+	for _, conflict := range conflicts.closing {
+		missing := false
+		for side, intent := range intents {
+			_, sent := intent.Sent[conflict.Field]
+			_, made := confirmed[side]
+			missing = missing || sent && !made
+		}
+		if missing {
+			continue
+		}
+		closing = append(closing, conflict)
+		p.noteClosed(conflict.ID)
+		p.state.Conflicts = slices.DeleteFunc(p.state.Conflicts, func(one ledger.Conflict) bool { return one.ID == conflict.ID })
+	}
+	return closing
 }
 
 // followOwnWrites keeps a decision alive that was carried out on one side only:

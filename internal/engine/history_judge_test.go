@@ -187,7 +187,7 @@ func (p *player) judgeWrite(one happening, ref record.Ref, name, before, after s
 	if name == "tags" || unmatched || asked && choice.choice == ledger.ChooseValue {
 		return
 	}
-	if !found && p.happened(func(had step) bool { return had.do == "delete" }) && p.typed(name, after) {
+	if !found && p.happened(func(had step) bool { return had.do == "delete" }) && (p.typed(name, after) || p.typedAlike(name, after)) {
 		return // it came from a record that was deleted since
 	}
 	require.True(p.b.t, found, "point 2: %s of %s became %q (from %q), which nobody set on the other side", name, ref, after, before)
@@ -250,6 +250,13 @@ func (p *player) lonely() bool {
 // typed reports whether any user typed a value into a field.
 func (p *player) typed(field, value string) bool {
 	return slices.ContainsFunc(p.h.steps, func(one step) bool { return one.field == field && one.value == value })
+}
+
+// typedAlike reports whether any user typed a value that is the same in normal form.
+func (p *player) typedAlike(field, canon string) bool {
+	return slices.ContainsFunc(p.h.steps, func(one step) bool {
+		return one.field == field && p.canon(one.side, field, p.form(one)) == canon
+	})
 }
 
 // judgeNewest: what gave way was not clearly the later edit.

@@ -244,6 +244,7 @@ func (p *player) step(name string) error {
 // whileFrozen is what happens while a process stands still for longer than its
 // lease: another one does the work.
 func (p *player) whileFrozen() {
+	p.leftOpen()
 	p.b.clock.advance(11 * time.Second)
 	options := p.b.options
 	options.Probe = nil

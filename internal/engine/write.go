@@ -58,7 +58,7 @@ func (p *pass) carryOut(ctx context.Context, link ledger.Link, now pair, made pl
 	}
 	confirmed, failed, err := p.sendAll(ctx, now, intents)
 	if err != nil {
-		return p.freedSoon(ctx, now, failed, p.notSent(ctx, link, intents, confirmed, failed, err))
+		return p.freedSoon(ctx, now, failed, p.notSent(ctx, link, conflicts, intents, confirmed, failed, err))
 	}
 	last := ledger.Commit{PutConflicts: conflicts.closing}
 	p.settleBase(&link, intents, confirmed, made.both)
