@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/accord-sync/accord/internal/ledger"
+	"github.com/accord-sync/accord/internal/mapping"
 	"github.com/accord-sync/accord/internal/record"
 )
 
@@ -100,6 +101,7 @@ func (p *player) judgeUpdate(one happening, written map[string]int) {
 		name := field.Name()
 		before, after := p.canon(one.side, name, one.before), p.canon(one.side, name, one.after)
 		if before == after {
+			touched = touched || p.respelled(field, one)
 			continue
 		}
 		touched = true
@@ -137,6 +139,14 @@ func (p *player) replacedWhole(one happening, path string) bool {
 		return had.user && had.side == one.side && had.id == one.id && had.seq > one.read && had.seq < one.seq &&
 			slices.Contains(differing(had.before, had.after, ""), path)
 	})
+}
+
+// respelled reports whether a write changed what the judges do not look at, the spaces
+// around a text: one side need not keep them, and they are no part of a normal form.
+func (p *player) respelled(field *mapping.Field, one happening) bool {
+	was, _, err := field.Read(one.side, one.before)
+	is, _, errAfter := field.Read(one.side, one.after)
+	return err == nil && errAfter == nil && !record.Equal(field.Kind(), was, is)
 }
 
 // differing lists the dotted paths in which two records differ.
