@@ -58,10 +58,12 @@ type trace struct {
 }
 
 // doubt lasts from one moment to another; 0: until now. Where the server has answered
-// it is none, unless the process died with the answer.
+// it is none, unless the process died with the answer. seen is when the record was last
+// read before it: what was edited since then, the service cannot tell from what was
+// edited during the doubt.
 type doubt struct {
-	from, to int
-	answered bool
+	seen, from, to int
+	answered       bool
 }
 
 func newTrace() *trace {
@@ -74,7 +76,7 @@ func (t *trace) sending(ref record.Ref) {
 	defer t.mu.Unlock()
 	t.seq++
 	t.latest = ref
-	t.doubts[ref] = append(t.doubts[ref], doubt{from: t.seq})
+	t.doubts[ref] = append(t.doubts[ref], doubt{seen: t.reads[ref], from: t.seq})
 }
 
 // forget is what a killed process does with the last answer it got.
@@ -95,7 +97,7 @@ func (t *trace) planned(ref record.Ref) {
 		return
 	}
 	t.seq++
-	t.doubts[ref] = append(t.doubts[ref], doubt{from: t.seq})
+	t.doubts[ref] = append(t.doubts[ref], doubt{seen: t.reads[ref], from: t.seq})
 }
 
 // answeredBy notes that the server said what became of the last write of a record:
@@ -111,7 +113,11 @@ func (t *trace) answeredBy(ref record.Ref, err error) {
 // inDoubt finds the doubt about a record in which a moment lies.
 func (t *trace) inDoubt(ref record.Ref, seq int) (doubt, bool) {
 	for _, one := range t.doubts[ref] {
-		if seq > one.from && (one.to == 0 || seq < one.to) {
+		begun := one.from
+		if !one.answered {
+			begun = one.seen
+		}
+		if seq > begun && (one.to == 0 || seq < one.to) {
 			return one, true
 		}
 	}
