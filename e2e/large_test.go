@@ -285,7 +285,19 @@ func (l *logs) again() int {
 // partial reports whether a listing asks for what changed, or for a look only.
 func partial(query string) bool {
 	return strings.Contains(query, "updated_") || strings.Contains(query, "search=") || strings.Contains(query, "per_page=1&") ||
-		strings.HasSuffix(query, "per_page=1") || query == "limit=1"
+		strings.HasSuffix(query, "per_page=1") || query == "limit=1" || strings.Contains(query, "sort=-created_at") || lookingForNew(query)
+}
+
+// lookingForNew reports whether a listing asks for what was created just now, as who
+// looks for the fruit of a create does that a kill left open. Seeded records, which a
+// first load lists by the time of their creation, are a day old.
+func lookingForNew(query string) bool {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return false
+	}
+	since, err := time.Parse(time.RFC3339, values.Get("created_after"))
+	return err == nil && time.Since(since) < 12*time.Hour
 }
 
 // visitors edit leads one after the other while a load goes on, and wait for each

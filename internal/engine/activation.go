@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/accord-sync/accord/internal/connector"
@@ -297,6 +299,12 @@ func (e *Engine) ScheduleStreams(ctx context.Context, key ledger.Key) error {
 	defer cancel()
 	if err := e.EndRemoved(ending, key); err != nil && ending.Err() == nil {
 		return err
+	}
+	// What happens from here on is news for its rules, whatever is listed first.
+	for _, name := range slices.Sorted(maps.Keys(in.Rules)) {
+		if _, err := e.options.Store.BeginRule(ctx, key, name); err != nil {
+			return err
+		}
 	}
 	for _, stream := range in.Streams {
 		err := e.changeStream(ctx, key, stream.Spec.Name, func(state *ledger.StreamState) { state.NextPollAt = e.options.Now() })

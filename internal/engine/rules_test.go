@@ -322,3 +322,24 @@ func TestRuleMakesOneRecordThatFollows(t *testing.T) {
 		}
 	}
 }
+
+// A deal that is won when the connection is active, but before its first load has listed
+// deals or anybody looked at one, is news.
+func TestWhatHappensBeforeTheFirstListingIsNews(t *testing.T) {
+	c := newChat(t)
+	b := newBenchWith(t, t.TempDir(), setup{edit: withRules(wonRule), variables: map[string]string{"CHAT": c.URL}}, func(fresh *bench) {
+		old := fresh.deal(map[string]any{"name": "Old one", "value": 1, "status": "won"})
+		fresh.clock.advance(time.Minute)
+		fresh.restart()
+		require.NoError(t, fresh.engine.ScheduleStreams(fresh.ctx, fresh.key))
+		fresh.clock.advance(time.Minute)
+		deal := fresh.deal(map[string]any{"name": "Big one", "value": 75000, "status": "won"})
+		fresh.clock.advance(time.Minute)
+		fresh.event("won", deal, "e1")
+		fresh.event("won", old, "e2")
+		fresh.settle()
+	})
+	t.Cleanup(b.end)
+	b.ruleQuiet("rules.won")
+	require.Equal(t, []string{`{"deal":{"value":75000},"text":"Won: Big one"}`}, c.said())
+}
